@@ -1,0 +1,52 @@
+"""eventsim: exact event-driven simulation of large sparse spiking networks.
+
+Describe a network (`Network`), build and run it (`simulate`, `Simulation`), look at the `Result`.
+"""
+
+from ._core import *  # noqa: F403  the models, one file each in ext/models
+from ._core import __all__ as _models
+from .connectivity import (
+    CSR,
+    AllToAll,
+    FixedInDegree,
+    FixedOutDegree,
+    FixedProbability,
+    FixedTotalNumber,
+    OneToOne,
+    Pairs,
+)
+from .distributions import Exponential, LogNormal, Normal, Steps, Uniform
+from .model import Model
+from .network import Network, Population, Projection, View
+from .result import Result
+from .simulation import Edges, Simulation, simulate
+from .storage import load
+
+__version__ = "0.1.0"
+
+__all__ = [
+    *_models,
+    "CSR",
+    "AllToAll",
+    "Edges",
+    "Exponential",
+    "FixedInDegree",
+    "FixedOutDegree",
+    "FixedProbability",
+    "FixedTotalNumber",
+    "LogNormal",
+    "Model",
+    "Network",
+    "Normal",
+    "OneToOne",
+    "Pairs",
+    "Population",
+    "Projection",
+    "Result",
+    "Simulation",
+    "Steps",
+    "Uniform",
+    "View",
+    "load",
+    "simulate",
+]

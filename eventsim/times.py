@@ -1,0 +1,45 @@
+"""Times as the engine keeps them: whole milliseconds and a fraction, see ``ext/time.pxi``."""
+
+from __future__ import annotations
+
+from math import floor
+
+import numpy as np
+
+Time = tuple[float, float]  #: (epoch, offset): integer-valued ms, and a fraction in [0, 1)
+
+
+def split(t: float) -> Time:
+    """A time [ms] as (epoch, offset), exactly."""
+    return float(floor(t)), t - floor(t)
+
+
+def split_array(t: np.ndarray) -> np.ndarray:
+    """Times (m,) [ms] as (m, 2) of epoch and offset, exactly."""
+    epoch = np.floor(t)
+    return np.stack([epoch, t - epoch], axis=-1)
+
+
+def join(times: np.ndarray) -> np.ndarray:
+    """Times (m, 2) as float64 [ms], rounded once."""
+    return times[:, 0] + times[:, 1]
+
+
+def later(t: Time, wait: float) -> Time:
+    """t + wait, as the engine adds."""
+    whole, fraction = split(wait)
+    epoch, offset = t[0] + whole, t[1] + fraction
+    return (epoch + 1.0, offset - 1.0) if offset >= 1.0 else (epoch, offset)
+
+
+def in_force(times: np.ndarray, values: np.ndarray, at: Time) -> np.ndarray | float:
+    """The piecewise constant value at time `at`: the last of `values` (K, ...) with times <= at, 0 before the first."""
+    k = np.searchsorted(times, at[0] + at[1], side="right")
+    return values[k - 1] if k else 0.0
+
+
+def still_to_come(times: np.ndarray, values: np.ndarray, after: Time) -> tuple[np.ndarray, np.ndarray]:
+    """The changes later than `after`, as times (K, 2) and values (K, 1 or n)."""
+    k = np.searchsorted(times, after[0] + after[1], side="right")
+    values = np.asarray(values, np.float64)
+    return split_array(times[k:]), np.ascontiguousarray(values.reshape(len(values), -1)[k:])

@@ -1,0 +1,108 @@
+# Leaky integrate-and-fire with a spike-triggered current and an adaptive threshold, all exponential.
+
+cdef struct AdaptiveState:
+    Neuron head
+    double u, I_ex, I_in, I_e           # u = V_m - E_L [mV], currents [pA]
+    double I_stc, h                     # spike-triggered current [pA], elevation of the threshold [mV]
+
+cdef struct AdaptiveCoef:
+    double a, b_ex, b_in, b_stc, b_sfa  # 1/tau_m, 1/tau_syn_ex, 1/tau_syn_in, 1/tau_stc, 1/tau_sfa [1/ms]
+    double k                            # 1/C_m [1/pF]
+    double c, r                         # V_th - E_L, V_reset - E_L [mV]
+    double t_ref                        # [ms]
+    double q_stc, q_sfa                 # jumps at a spike [pA], [mV]
+
+@cython.final
+cdef class AdaptivePopulation(Population):
+
+    def coefficients(self, dict p):
+        return [1.0 / p["tau_m"], 1.0 / p["tau_syn_ex"], 1.0 / p["tau_syn_in"], 1.0 / p["tau_stc"], 1.0 / p["tau_sfa"],
+                1.0 / p["C_m"], p["V_th"] - p["E_L"], p["V_reset"] - p["E_L"], p["t_ref"], p["q_stc"], p["q_sfa"]]
+
+    # u' = -a u + k (I_ex + I_in + I_e - I_stc);   I_x, I_stc and h decay
+    cdef void flow(self, Neuron *n, const double *q, double t) noexcept nogil:
+        cdef AdaptiveState *s = <AdaptiveState *> n
+        cdef const AdaptiveCoef *p = <const AdaptiveCoef *> q
+        s.u = s.u * exp(-p.a * t) + p.k * adaptive_psp(s, p, t)
+        self.rest(n, q, t)
+
+    cdef void rest(self, Neuron *n, const double *q, double t) noexcept nogil:
+        cdef AdaptiveState *s = <AdaptiveState *> n
+        cdef const AdaptiveCoef *p = <const AdaptiveCoef *> q
+        s.I_ex *= exp(-p.b_ex * t)
+        s.I_in *= exp(-p.b_in * t)
+        s.I_stc *= exp(-p.b_stc * t)
+        s.h *= exp(-p.b_sfa * t)
+
+    cdef void receive(self, Neuron *n, const double *q, int port, double w, bint refractory) noexcept nogil:
+        cdef AdaptiveState *s = <AdaptiveState *> n
+        if w >= 0.0:
+            s.I_ex += w
+        else:
+            s.I_in += w
+
+    # The spike is where y = u - h reaches c;  y' = -a y + (the currents) + (b_sfa - a) h: h acts as one more current.
+    cdef double wait(self, const Neuron *n, const double *q, double t, double sign) noexcept nogil:
+        cdef const AdaptiveState *s = <const AdaptiveState *> n
+        cdef const AdaptiveCoef *p = <const AdaptiveCoef *> q
+        cdef double k = sign * p.k
+        cdef double gained = s.u * expm1(-p.a * t) + p.k * adaptive_psp(s, p, t) - s.h * expm1(-p.b_sfa * t)
+        cdef Drive drive
+        drive.slope, drive.rise, drive.rate = -sign * p.a * (s.u - s.h + gained), 0.0, 0.0
+        add_current(&drive, k * s.I_ex * exp(-p.b_ex * t), p.b_ex)
+        add_current(&drive, k * s.I_in * exp(-p.b_in * t), p.b_in)
+        add_current(&drive, -k * s.I_stc * exp(-p.b_stc * t), p.b_stc)
+        add_current(&drive, sign * (p.b_sfa - p.a) * s.h * exp(-p.b_sfa * t), p.b_sfa)
+        add_current(&drive, k * s.I_e, 0.0)
+        return approach(sign * ((p.c + s.h - s.u) - gained), p.a, drive, self.mode,
+                        ON_THRESHOLD * (fabs(p.c + s.h) + fabs(s.u)))
+
+    cdef void reset(self, Neuron *n, const double *q, bint falls) noexcept nogil:
+        cdef AdaptiveState *s = <AdaptiveState *> n
+        cdef const AdaptiveCoef *p = <const AdaptiveCoef *> q
+        reset_membrane(&s.u, p.c + s.h if self.mode == EDGE else p.c, p.r, self.mode, falls)
+        if not falls:
+            s.I_stc += p.q_stc
+            s.h += p.q_sfa
+
+    cdef double refractory(self, const double *q) noexcept nogil:
+        return (<const AdaptiveCoef *> q).t_ref
+
+    cdef void inject(self, Py_ssize_t j, double current) noexcept nogil:
+        (<AdaptiveState *> self.row(j)).I_e = current
+
+
+cdef inline double adaptive_psp(const AdaptiveState *s, const AdaptiveCoef *p, double t) noexcept nogil:
+    """What the currents add to u within t, times C_m."""
+    return (s.I_ex * kappa(p.a, p.b_ex, t) + s.I_in * kappa(p.a, p.b_in, t)
+            - s.I_stc * kappa(p.a, p.b_stc, t) + s.I_e * kappa(p.a, 0.0, t))
+
+
+class AdaptiveLIF(SpikingMembrane):
+    """Leaky integrate-and-fire neuron with a spike-triggered current and an adaptive threshold.
+
+    .. math::
+        dV_m/dt = -(V_m - E_L)/\\tau_m + (I_{ex} + I_{in} + I_e - I_{stc})/C_m, \\qquad
+        dI_{stc}/dt = -I_{stc}/\\tau_{stc}, \\qquad dh/dt = -h/\\tau_{sfa}
+
+    The neuron spikes when ``V_m`` reaches ``V_th + h``; then ``I_stc += q_stc`` and ``h += q_sfa``. Both run on while it is
+    refractory. Names as in NEST's ``gif_psc_exp``.
+
+    Parameters
+    ----------
+    q_stc [pA], tau_stc [ms] : jump and time constant of the spike-triggered current
+    q_sfa [mV], tau_sfa [ms] : jump and time constant of the threshold
+    C_m [pF], tau_m [ms], E_L, V_th, V_reset [mV], t_ref [ms], tau_syn_ex, tau_syn_in [ms], I_e [pA], reset : as in `LIF`
+
+    References
+    ----------
+    Mensi et al. (2012), J. Neurophysiol. 107, 1756; Eshraghian et al. (2023), Proc. IEEE 111(9), App. C.2.
+    """
+
+    parameters = MEMBRANE | SYNAPSES | {
+        "q_stc": Parameter(0.0, "pA"), "tau_stc": Parameter(100.0, "ms", "positive"),
+        "q_sfa": Parameter(0.0, "mV", "nonnegative"), "tau_sfa": Parameter(100.0, "ms", "positive")}
+    options = RESET
+    states = {"V_m": V_M, "I_ex": CURRENT, "I_in": CURRENT, "I_e": INJECTED, "I_stc": CURRENT, "h": State(0.0, "mV")}
+    receptors = ("I",)
+    population = AdaptivePopulation

@@ -1,0 +1,71 @@
+# Leaky integrate-and-fire whose membrane jumps at arrivals.
+
+cdef struct DeltaState:
+    Neuron head
+    double u, I_e                       # u = V_m - E_L [mV], injected current [pA]
+
+cdef struct DeltaCoef:
+    double a, k                         # 1/tau_m [1/ms], 1/C_m [1/pF]
+    double c, r                         # V_th - E_L, V_reset - E_L [mV]
+    double t_ref                        # [ms]
+
+@cython.final
+cdef class DeltaPopulation(Population):
+
+    def coefficients(self, dict p):
+        return [1.0 / p["tau_m"], 1.0 / p["C_m"], p["V_th"] - p["E_L"], p["V_reset"] - p["E_L"], p["t_ref"]]
+
+    # u' = -a u + k I_e
+    cdef void flow(self, Neuron *n, const double *q, double t) noexcept nogil:
+        cdef DeltaState *s = <DeltaState *> n
+        cdef const DeltaCoef *p = <const DeltaCoef *> q
+        s.u *= exp(-p.a * t)
+        if s.I_e != 0.0:
+            s.u += p.k * s.I_e * kappa(p.a, 0.0, t)
+
+    cdef void receive(self, Neuron *n, const double *q, int port, double w, bint refractory) noexcept nogil:
+        if not refractory:
+            (<DeltaState *> n).u += w
+
+    # A jump must exceed the threshold; between jumps u can only drift through it, for which the step is exact.
+    cdef double wait(self, const Neuron *n, const double *q, double t, double sign) noexcept nogil:
+        cdef const DeltaState *s = <const DeltaState *> n
+        cdef const DeltaCoef *p = <const DeltaCoef *> q
+        cdef double gained = s.u * expm1(-p.a * t) + p.k * s.I_e * kappa(p.a, 0.0, t)
+        cdef Drive drive
+        drive.slope, drive.rise, drive.rate = sign * (p.k * s.I_e - p.a * (s.u + gained)), 0.0, 0.0
+        return approach(sign * ((p.c - s.u) - gained), p.a, drive, EDGE, 0.0)
+
+    cdef void reset(self, Neuron *n, const double *q, bint falls) noexcept nogil:
+        cdef const DeltaCoef *p = <const DeltaCoef *> q
+        reset_membrane(&(<DeltaState *> n).u, p.c, p.r, self.mode, falls)
+
+    cdef double refractory(self, const double *q) noexcept nogil:
+        return (<const DeltaCoef *> q).t_ref
+
+    cdef void inject(self, Py_ssize_t j, double current) noexcept nogil:
+        (<DeltaState *> self.row(j)).I_e = current
+
+
+class DeltaLIF(SpikingMembrane):
+    """Leaky integrate-and-fire neuron whose membrane jumps by the weight [mV] at an arrival (NEST: ``iaf_psc_delta``).
+
+    .. math:: dV_m/dt = -(V_m - E_L)/\\tau_m + I_e/C_m
+
+    The arrivals of one instant are summed, then the neuron spikes if ``V_m > V_th``, strictly; it also spikes where ``V_m``
+    drifts through ``V_th``. Arrivals while refractory are lost; at its very end they count.
+
+    Parameters
+    ----------
+    C_m [pF], tau_m [ms], E_L, V_th, V_reset [mV], t_ref [ms], I_e [pA], reset : as in `LIF`
+
+    References
+    ----------
+    Eshraghian et al. (2023), Proc. IEEE 111(9), II: the ``Leaky`` neuron of snnTorch with tau_m = -1/ln(beta) steps.
+    """
+
+    parameters = MEMBRANE
+    options = RESET
+    states = {"V_m": V_M, "I_e": INJECTED}
+    receptors = ("V",)
+    population = DeltaPopulation

@@ -1,0 +1,156 @@
+# Leaky integrate-and-fire with two exponential synaptic currents; its limits without leak and without threshold.
+
+cdef struct LIFState:
+    Neuron head
+    double u, I_ex, I_in, I_e           # u = V_m - E_L [mV], currents [pA]
+
+cdef struct LIFCoef:
+    double a, b_ex, b_in                # 1/tau_m, 1/tau_syn_ex, 1/tau_syn_in [1/ms]
+    double k                            # 1/C_m [1/pF]
+    double c, r                         # V_th - E_L, V_reset - E_L [mV]
+    double t_ref                        # [ms]
+
+@cython.final
+cdef class LIFPopulation(Population):
+
+    def coefficients(self, dict p):
+        return [1.0 / p["tau_m"], 1.0 / p["tau_syn_ex"], 1.0 / p["tau_syn_in"], 1.0 / p["C_m"],
+                p["V_th"] - p["E_L"], p["V_reset"] - p["E_L"], p["t_ref"]]
+
+    # u' = -a u + k (I_ex + I_in + I_e),   I_x' = -b_x I_x
+    cdef void flow(self, Neuron *n, const double *q, double t) noexcept nogil:
+        cdef LIFState *s = <LIFState *> n
+        cdef const LIFCoef *p = <const LIFCoef *> q
+        s.u = s.u * exp(-p.a * t) + p.k * psp(s, p, t)
+        self.rest(n, q, t)
+
+    # V_m is clamped, the currents run on
+    cdef void rest(self, Neuron *n, const double *q, double t) noexcept nogil:
+        cdef LIFState *s = <LIFState *> n
+        cdef const LIFCoef *p = <const LIFCoef *> q
+        if s.I_ex != 0.0:
+            s.I_ex *= exp(-p.b_ex * t)
+        if s.I_in != 0.0:
+            s.I_in *= exp(-p.b_in * t)
+
+    cdef void receive(self, Neuron *n, const double *q, int port, double w, bint refractory) noexcept nogil:
+        cdef LIFState *s = <LIFState *> n
+        if w >= 0.0:
+            s.I_ex += w
+        else:
+            s.I_in += w
+
+    cdef double wait(self, const Neuron *n, const double *q, double t, double sign) noexcept nogil:
+        cdef const LIFState *s = <const LIFState *> n
+        cdef const LIFCoef *p = <const LIFCoef *> q
+        cdef double k = sign * p.k
+        # c - u(t) from differences: an early crossing keeps its relative accuracy
+        cdef double gained = s.u * expm1(-p.a * t) + p.k * psp(s, p, t)
+        cdef Drive drive
+        drive.slope, drive.rise, drive.rate = -sign * p.a * (s.u + gained), 0.0, 0.0
+        add_current(&drive, k * s.I_ex * exp(-p.b_ex * t), p.b_ex)
+        add_current(&drive, k * s.I_in * exp(-p.b_in * t), p.b_in)
+        add_current(&drive, k * s.I_e, 0.0)
+        return approach(sign * ((p.c - s.u) - gained), p.a, drive, self.mode,
+                        ON_THRESHOLD * (fabs(p.c) + fabs(s.u)))
+
+    cdef void reset(self, Neuron *n, const double *q, bint falls) noexcept nogil:
+        cdef const LIFCoef *p = <const LIFCoef *> q
+        reset_membrane(&(<LIFState *> n).u, p.c, p.r, self.mode, falls)
+
+    cdef double refractory(self, const double *q) noexcept nogil:
+        return (<const LIFCoef *> q).t_ref
+
+    cdef void inject(self, Py_ssize_t j, double current) noexcept nogil:
+        (<LIFState *> self.row(j)).I_e = current
+
+
+cdef inline double psp(const LIFState *s, const LIFCoef *p, double t) noexcept nogil:
+    """What the currents add to u within t, times C_m."""
+    cdef double sum = 0.0
+    if s.I_ex != 0.0:
+        sum += s.I_ex * kappa(p.a, p.b_ex, t)
+    if s.I_in != 0.0:
+        sum += s.I_in * kappa(p.a, p.b_in, t)
+    if s.I_e != 0.0:
+        sum += s.I_e * kappa(p.a, 0.0, t)
+    return sum
+
+
+class LIF(SpikingMembrane):
+    """Leaky integrate-and-fire neuron with exponential synaptic currents (NEST: ``iaf_psc_exp``).
+
+    .. math::
+        dV_m/dt = -(V_m - E_L)/\\tau_m + (I_{ex} + I_{in} + I_e)/C_m, \\qquad dI_x/dt = -I_x/\\tau_{syn,x}
+
+    An arrival adds its weight [pA] to ``I_ex`` if it is >= 0, else to ``I_in``. When ``V_m`` reaches ``V_th`` from below
+    the neuron spikes; ``V_m`` is set to ``V_reset`` and clamped for ``t_ref`` while the currents run on. Any ratio of the
+    time constants is exact, equal ones included.
+
+    Parameters
+    ----------
+    C_m : capacitance [pF]
+    tau_m, tau_syn_ex, tau_syn_in : time constants of the membrane and of the synaptic currents [ms]
+    E_L, V_th, V_reset : resting potential, threshold, reset [mV]
+    t_ref : absolute refractory time [ms]
+    I_e : injected current [pA], a number, an array or `Steps`
+    reset : "value", "subtract" (``V_m -= V_th - E_L``) or "none" (edge-triggered: no reset, a new spike needs a new upward
+        crossing; requires ``t_ref=0``)
+
+    Each is a number, an array with one value per neuron, or a distribution. Dimensionless use: ``LIF(C_m=tau_m, ...)``
+    makes a weight w the jump of ``dV_m/dt`` times ``tau_m``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For unknown parameters, values out of range, or ``V_reset >= V_th``.
+
+    References
+    ----------
+    Rotter & Diesmann (1999), Biol. Cybern. 81, 381; Eshraghian et al. (2023), Proc. IEEE 111(9), II (current-based LIF).
+    """
+
+    parameters = MEMBRANE | SYNAPSES
+    options = RESET
+    states = {"V_m": V_M, "I_ex": CURRENT, "I_in": CURRENT, "I_e": INJECTED}
+    receptors = ("I",)
+    population = LIFPopulation
+
+
+class PerfectIntegrator(SpikingMembrane):
+    """Integrate-and-fire neuron without leak, with exponential synaptic currents: `LIF` for ``tau_m`` to infinity.
+
+    .. math:: dV_m/dt = (I_{ex} + I_{in} + I_e)/C_m, \\qquad dI_x/dt = -I_x/\\tau_{syn,x}
+
+    Parameters
+    ----------
+    C_m [pF], V_th, V_reset [mV], t_ref [ms], tau_syn_ex, tau_syn_in [ms], I_e [pA] : as in `LIF`
+    """
+
+    parameters = {k: MEMBRANE[k] for k in ("C_m", "t_ref", "I_e")} | SYNAPSES | {
+        "V_th": Parameter(15.0, "mV"), "V_reset": Parameter(0.0, "mV")}
+    states = {"V_m": State(0.0, "mV"), "I_ex": CURRENT, "I_in": CURRENT, "I_e": INJECTED}
+    receptors = ("I",)
+    population = LIFPopulation
+
+    def core_parameters(self, p):
+        return p | {"tau_m": np.array([np.inf]), "E_L": np.zeros(1)}
+
+
+class LeakyIntegrator(Model):
+    """Read-out without a threshold: the membrane of `LIF`, which never spikes.
+
+    .. math:: dV_m/dt = -(V_m - E_L)/\\tau_m + (I_{ex} + I_{in} + I_e)/C_m, \\qquad dI_x/dt = -I_x/\\tau_{syn,x}
+
+    Parameters
+    ----------
+    C_m [pF], tau_m [ms], E_L [mV], tau_syn_ex, tau_syn_in [ms], I_e [pA] : as in `LIF`
+    """
+
+    parameters = {k: MEMBRANE[k] for k in ("C_m", "tau_m", "E_L", "I_e")} | SYNAPSES
+    states = {"V_m": V_M, "I_ex": CURRENT, "I_in": CURRENT, "I_e": INJECTED}
+    receptors = ("I",)
+    population = LIFPopulation
+
+    def core_parameters(self, p):
+        return p | {"V_th": np.array([np.inf]), "V_reset": p["E_L"], "t_ref": np.zeros(1)}

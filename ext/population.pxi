@@ -1,0 +1,306 @@
+# What every model shares. A population keeps one row of doubles per neuron: a head that only the engine writes and the
+# model's state behind it, so that an event touches one or two cache lines. Parameters stand in rows of their own,
+# one for all neurons or one for each.
+
+cdef extern from *:
+    """
+    #define eventsim_prefetch(address) __builtin_prefetch(address)
+    """
+    void prefetch "eventsim_prefetch" (const void *) noexcept nogil
+
+cdef struct Neuron:                 # head of every state row
+    Time at                         # the state is valid at this time
+    Time free                       # end of refractoriness; epoch = inf: above threshold, waiting to fall below (edge)
+
+cdef struct Touched:
+    int32_t population
+    int32_t neuron
+
+cdef enum:
+    HEAD = 4                        # doubles of a Neuron, before the model's states
+    WIDEST = 16                     # doubles of the widest row
+    TO_VALUE = 0                    # at a spike: V = V_reset,
+    SUBTRACT = 1                    # V -= V_th - E_L,
+    EDGE = 2                        # nothing: the next spike needs a new upward crossing
+
+RESETS = {"value": TO_VALUE, "subtract": SUBTRACT, "none": EDGE}
+
+cdef double ON_THRESHOLD = 2.0 ** -40   # an edge neuron is on its threshold if it is this close, relative to the potentials
+
+cdef double GRAZE = 2.0 ** -30          # [ms]
+
+cdef double RUNAWAY_ISI = 2.0 ** -20    # [ms] shorter intervals than this,
+cdef enum:
+    RUNAWAY = 10000                     # this many in a row, are an error: the neuron would fire for ever
+
+
+cdef struct Values:                 # one number per synapse, or one for all (stride 0), in single or double precision
+    const double *f64
+    const float *f32
+    Py_ssize_t stride
+
+cdef inline double value(Values v, int64_t k) noexcept nogil:
+    return v.f64[k * v.stride] if v.f64 != NULL else v.f32[k * v.stride]
+
+cdef Values values_of(array):
+    """View of a float32 or float64 array; the caller keeps the array alive."""
+    cdef Values v
+    cdef const double[::1] f64
+    cdef const float[::1] f32
+    v.f64, v.f32, v.stride = NULL, NULL, 1 if len(array) != 1 else 0
+    if array.dtype == np.float64:
+        f64 = array
+        v.f64 = &f64[0] if len(array) else NULL
+    else:
+        f32 = array
+        v.f32 = &f32[0] if len(array) else NULL
+    return v
+
+
+def aligned_zeros(Py_ssize_t n, Py_ssize_t width):
+    """Zeros (n, width) float64 that start at a cache line, so that a row of eight doubles is one line."""
+    raw = np.zeros(n * width + 8)
+    skip = -raw.ctypes.data % 64 // 8
+    return raw[skip:skip + n * width].reshape(n, width)
+
+
+cdef inline bint clamped(const Neuron *s) noexcept nogil:
+    return before(s.at, s.free) and s.free.epoch != INFINITY
+
+
+cdef class Population:
+    """Neurons of one model.
+
+    A model supplies the formulas `flow`, `rest`, `receive`, `wait`, `reset` (a spiking source: `alarm`, `fire`) and
+    `coefficients`; everything that concerns order, refractoriness and events is written here, once.
+    """
+    cdef readonly Py_ssize_t n, first           # neurons, global id of the first
+    cdef readonly int index                     # of the population in the engine
+    cdef readonly object model, parameters      # description; {name: float64 (1,) or (n,)} as set
+    cdef double[:, ::1] state_view, coef_view
+    cdef readonly object state, coef            # (n, width), (1 or n, number of coefficients) float64
+    cdef double *rows
+    cdef double *coefs
+    cdef Py_ssize_t width, coef_width, coef_stride
+    cdef uint8_t[::1] mark                      # 1: among the touched of this instant
+    cdef uint16_t[::1] streak                   # spikes in a row with intervals below RUNAWAY_ISI
+    cdef int mode                               # TO_VALUE, SUBTRACT or EDGE
+    cdef double direction                       # +1: rising crossings are sought; -1: falling ones (see `wait`)
+    cdef double[:, ::1] step_times, step_values # injected current: times (K, 2), values (K, 1 or n) [pA]
+
+    def __init__(self, model, Py_ssize_t n, dict parameters, Py_ssize_t first, int index, double epoch, double offset):
+        self.model, self.n, self.first, self.index = model, n, first, index
+        self.state = aligned_zeros(n, HEAD + len(model.states))
+        self.state[:, 0] = self.state[:, 2] = epoch
+        self.state[:, 1] = self.state[:, 3] = offset
+        self.state_view = self.state
+        self.width = self.state.shape[1]
+        self.rows = &self.state_view[0, 0] if n else NULL
+        self.mark = np.zeros(n, np.uint8)
+        self.streak = np.zeros(n, np.uint16)
+        self.mode = RESETS[getattr(model, "reset", "value")]
+        self.step_times, self.step_values = np.empty((0, 2)), np.empty((0, 1))
+        self.configure(parameters)
+
+    def configure(self, dict parameters):
+        """(Re)compute the coefficients from parameters {name: float64 (1,) or (n,)}."""
+        columns = self.coefficients(self.model.core_parameters(parameters))
+        rows = max(len(column) for column in columns)
+        self.coef = np.empty((rows, len(columns)))
+        for k, column in enumerate(columns):
+            self.coef[:, k] = column
+        self.coef_view = self.coef
+        self.coefs = &self.coef_view[0, 0]
+        self.coef_width = len(columns)
+        self.coef_stride = len(columns) if rows > 1 else 0
+        self.parameters = parameters
+
+    def coefficients(self, dict p):
+        """The model's row of parameters as a list of columns, in the order of its struct."""
+        raise TypeError(f"{type(self).__name__}: a model must define coefficients()")
+
+    def set_steps(self, times, values):
+        """Injected current: at `times` (K, 2) the state I_e takes `values` (K, 1 or n) [pA]."""
+        self.step_times, self.step_values = times, values
+
+    def inputs(self):
+        """What the population was handed besides parameters, as a dict of arrays; `set_inputs` is the inverse."""
+        return {"step_times": np.asarray(self.step_times), "step_values": np.asarray(self.step_values)}
+
+    def set_inputs(self, inputs):
+        self.set_steps(inputs["step_times"], inputs["step_values"])
+
+    # ---- the model's formulas: s is a state row, q a row of parameters
+
+    cdef void flow(self, Neuron *s, const double *q, double t) noexcept nogil:
+        """Advance the free state by t >= 0 [ms]; exact."""
+
+    cdef void rest(self, Neuron *s, const double *q, double t) noexcept nogil:
+        """Advance the state by t [ms] while the neuron is refractory."""
+
+    cdef void receive(self, Neuron *s, const double *q, int port, double w, bint refractory) noexcept nogil:
+        """One arrival of weight w."""
+
+    cdef double wait(self, const Neuron *s, const double *q, double t, double sign) noexcept nogil:
+        """Certified wait from t after s.at to the crossing; 0: here; sign -1: the falling crossing of an edge neuron."""
+        return INFINITY
+
+    cdef void reset(self, Neuron *s, const double *q, bint falls) noexcept nogil:
+        """The jump of the state at the neuron's own spike (falls: at the falling crossing of an edge neuron)."""
+
+    cdef double refractory(self, const double *q) noexcept nogil:
+        """t_ref [ms]."""
+        return 0.0
+
+    # ---- what the engine calls
+
+    cdef inline Neuron *row(self, Py_ssize_t j) noexcept nogil:
+        return <Neuron *> (self.rows + j * self.width)
+
+    cdef inline const double *q(self, Py_ssize_t j) noexcept nogil:
+        return self.coefs + j * self.coef_stride
+
+    cdef void advance(self, Neuron *s, const double *q, Time t) noexcept nogil:
+        """Bring a state row to t >= s.at."""
+        if clamped(s):
+            if before(t, s.free):
+                self.rest(s, q, elapsed(s.at, t))
+                s.at = t
+                return
+            self.rest(s, q, elapsed(s.at, s.free))
+            s.at = s.free
+        if before(s.at, t):
+            self.flow(s, q, elapsed(s.at, t))
+            s.at = t
+
+    cdef inline void expect(self, Py_ssize_t j) noexcept nogil:
+        """Fetch the state of a neuron that will receive something soon."""
+        prefetch(self.rows + j * self.width)
+
+    cdef Py_ssize_t receive_row(self, Time t, int port, const int32_t *target, Values weight, int64_t lo, int64_t hi,
+                                Touched *touched, Py_ssize_t n_touched) noexcept nogil:
+        """Deliver synapses lo..hi of a row; append the targets not yet touched at this instant. Cost: O(hi - lo)."""
+        cdef int64_t k
+        cdef double w
+        cdef int32_t j
+        cdef Neuron *s
+        cdef const double *q
+        for k in range(lo, hi):
+            w = value(weight, k)
+            if w == 0.0:
+                continue
+            j = target[k]
+            s, q = self.row(j), self.q(j)
+            self.advance(s, q, t)
+            self.receive(s, q, port, w, clamped(s))
+            n_touched = self.touch(j, touched, n_touched)
+        return n_touched
+
+    cdef inline Py_ssize_t touch(self, Py_ssize_t j, Touched *touched, Py_ssize_t n_touched) noexcept nogil:
+        """Append neuron j to the touched of this instant, once."""
+        if self.mark[j]:
+            return n_touched
+        self.mark[j] = 1
+        touched[n_touched].population = self.index
+        touched[n_touched].neuron = <int32_t> j
+        return n_touched + 1
+
+    cdef Time alarm(self, Py_ssize_t j) noexcept nogil:
+        """A time before which neuron j will certainly not spike."""
+        return self.next_alarm(j, self.row(j).at)
+
+    cdef Time next_alarm(self, Py_ssize_t j, Time t) noexcept nogil:
+        """A later such time than t, or t itself if neuron j spikes then."""
+        cdef double copy[WIDEST]
+        cdef Neuron *s = self.row(j)
+        cdef const double *q = self.q(j)
+        cdef double since, wait
+        if clamped(s):                      # look from the end of refractoriness on
+            memcpy(copy, s, self.width * sizeof(double))
+            s = <Neuron *> copy
+            self.rest(s, q, elapsed(s.at, s.free))
+            s.at = s.free
+        if before(t, s.at):
+            t = s.at
+        since = elapsed(s.at, t)
+        wait = self.wait(s, q, since, -1.0 if s.free.epoch == INFINITY else 1.0)
+        if wait <= RESOLUTION * since:
+            return t
+        return later(s.at, since + wait)
+
+    cdef bint fire(self, Py_ssize_t j, Time t) noexcept nogil:
+        """The neuron has reached its threshold at t: advance and reset it. False: it only fell back below (edge)."""
+        cdef Neuron *s = self.row(j)
+        cdef const double *q = self.q(j)
+        cdef bint falls = s.free.epoch == INFINITY
+        self.advance(s, q, t)
+        if falls:
+            self.reset(s, q, True)
+            s.free = t
+            return False
+        self.streak[j] = self.streak[j] + 1 if elapsed(s.free, t) < RUNAWAY_ISI and self.refractory(q) < RUNAWAY_ISI else 0
+        self.reset(s, q, False)
+        s.free = NEVER if self.mode == EDGE else later(t, self.refractory(q))
+        return True
+
+    # ---- the border to Python: rows in and out, nothing committed
+
+    cdef void inject(self, Py_ssize_t j, double current) noexcept nogil:
+        """Set the injected current I_e of neuron j [pA]."""
+
+    def evolve(self, double[:, ::1] rows, const int64_t[::1] ids, const double[:, ::1] times):
+        """Advance copies of state rows (m, width) of neurons ids (m,) to times (m, 2), in place; closed form."""
+        cdef Py_ssize_t k
+        for k in range(rows.shape[0]):
+            self.advance(<Neuron *> &rows[k, 0], self.q(ids[k]), at_time(times[k, 0], times[k, 1]))
+
+    def certified_wait(self, double[::1] row, Py_ssize_t j, double t):
+        """The solver step from a state row, t [ms] after its time: see solver.pxi. For tests."""
+        return self.wait(<const Neuron *> &row[0], self.q(j), t, 1.0)
+
+
+# ---- two steps that the membranes of several models share
+
+cdef inline double approach(double g, double a, Drive drive, int mode, double rounding) noexcept nogil:
+    """`wait` of a membrane that is g below its crossing. An edge neuron stands on its threshold, up to rounding, just after
+    each crossing: then the slope decides whether it crosses again, and a return within GRAZE is not looked for."""
+    if mode == EDGE and fabs(g) <= rounding and drive.slope <= 0.0:
+        return max(certified_wait(0.0, a, drive), GRAZE)
+    return certified_wait(g, a, drive) if g > 0.0 else 0.0
+
+cdef inline void reset_membrane(double *u, double c, double r, int mode, bint falls) noexcept nogil:
+    if mode == TO_VALUE:
+        u[0] = r
+    elif mode == SUBTRACT:
+        u[0] -= c
+    else:                   # rounding must not leave it on the side it came from
+        u[0] = min(u[0], c) if falls else max(u[0], c)
+
+# ---- declarations that several models share
+
+MEMBRANE = {
+    "C_m": Parameter(250.0, "pF", "positive"),
+    "tau_m": Parameter(10.0, "ms", "positive"),
+    "E_L": Parameter(-70.0, "mV"),
+    "V_th": Parameter(-55.0, "mV", "any"),
+    "V_reset": Parameter(-70.0, "mV"),
+    "t_ref": Parameter(2.0, "ms", "nonnegative"),
+    "I_e": Parameter(0.0, "pA", steps=True),
+}
+SYNAPSES = {"tau_syn_ex": Parameter(2.0, "ms", "positive"), "tau_syn_in": Parameter(2.0, "ms", "positive")}
+RESET = {"reset": ("value", "subtract", "none")}
+V_M = State("E_L", "mV", relative_to="E_L")
+CURRENT = State(0.0, "pA")
+INJECTED = State("I_e", "pA")
+
+
+class SpikingMembrane(Model):
+    """A membrane with a fixed reset below its threshold."""
+
+    def validate(self, p):
+        require(self, p, "V_reset", "V_th", "a neuron reset at or above its threshold would spike for ever")
+        if getattr(self, "reset", "value") == "subtract":
+            require(self, p, "E_L", "V_th", "reset='subtract' lowers V_m by V_th - E_L, which must be positive")
+        if getattr(self, "reset", "value") == "none" and np.any(p.get("t_ref", np.zeros(1)) != 0):
+            raise ValueError(f"{type(self).__name__}: t_ref = {p['t_ref'].max():g} with reset='none'; an edge-triggered neuron "
+                             "is not refractory, set t_ref=0")

@@ -1,0 +1,40 @@
+# The synapses of one projection: one delay-sorted row for each source neuron.
+
+@cython.final
+cdef class Rows:
+    """CSR rows: targets int32, weights and delays float32, float64, or one float64 for all (no memory per synapse)."""
+    cdef readonly object indptr, indices, weight, delay
+    cdef const int64_t[::1] ptr
+    cdef const int32_t[::1] target
+    cdef Values weights, delays
+    cdef readonly Population post
+    cdef readonly int port
+    cdef readonly Py_ssize_t first              # global id of the first source
+    cdef readonly int pre                       # source population
+
+    def __init__(self, Population pre, Population post, int port, indptr, indices, weight, delay):
+        self.pre, self.first, self.post, self.port = pre.index, pre.first, post, port
+        self.indptr = self.ptr = indptr
+        self.indices = self.target = indices
+        self.set_weight(weight)
+        self.delay = delay
+        self.delays = values_of(delay)
+
+    def set_weight(self, weight):
+        """Replace the weights, (m,) in row order or (1,)."""
+        self.weight = weight
+        self.weights = values_of(weight)
+
+    cdef inline const int32_t *targets(self) noexcept nogil:
+        return &self.target[0]
+
+    cdef inline void expect(self, int64_t k) noexcept nogil:
+        """Synapse k of a row is the next of a spike in flight; its turn comes after up to some thousand other arrivals.
+        Fetch its target's state (a third of the time of sparse networks: benchmarks/README.md)."""
+        self.post.expect(self.target[k])
+
+    cdef inline int64_t start(self, int64_t source) noexcept nogil:
+        return self.ptr[source - self.first]
+
+    cdef inline int64_t stop(self, int64_t source) noexcept nogil:
+        return self.ptr[source - self.first + 1]

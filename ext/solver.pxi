@@ -1,0 +1,76 @@
+# When will a membrane reach its threshold? One idea serves every linear model, here and in the bounds of a window.
+#
+# Let u' = -a u + J(t), where J is the total current and u < c. Over the next h, replace J by a constant it does not
+# exceed. By the comparison principle the true u stays below the majorised one, u + d_h (1 - exp(-a s))/a with
+# d_h = u' + (what J may still gain within h), whose crossing time is a closed form. So
+#
+#     wait = min(h, crossing time of the majorised membrane)
+#
+# is never later than the spike, whatever h: no spike can be missed and, as a spike is only declared where the
+# computed u has reached c or the wait has shrunk to rounding, none is invented. Repeating the step converges
+# quadratically, because the majorant tightens with h. While J only falls (excitation alone), h may be infinite and
+# the step is Newton's method in x = exp(-a t), where u is concave. No case distinction on the time constants is needed.
+#
+# A model supplies, at one time: g = c - u, d = u', and for every component of J its sign and rate (`drive`).
+
+cdef double RESOLUTION = 2.0 ** -51     # waits shorter than this, relative to the time since the last event, are rounding
+
+cdef struct Drive:
+    double slope            # u' [mV/ms]
+    double rise             # what J can gain at most, ever [mV/ms]
+    double rate             # how fast it can gain at most [mV/ms^2]
+
+cdef inline void add_current(Drive *drive, double J, double b) noexcept nogil:
+    """A component J exp(-b s): inhibition (J < 0) fades, so the total may rise by -J, at the rate -b J at most."""
+    drive.slope += J
+    if J < 0.0 and b > 0.0:
+        drive.rise -= J
+        drive.rate -= b * J
+
+cdef inline double crossing(double g, double d, double a) noexcept nogil:
+    """First s at which d (1 - exp(-a s))/a reaches g >= 0; infinity if it never does."""
+    cdef double q = a * g
+    if q >= d:
+        return INFINITY
+    return g / d if a == 0.0 else -log1p(-q / d) / a
+
+cdef inline double certified_wait(double g, double a, Drive drive) noexcept nogil:
+    """Lower bound of the time until u gains g >= 0; infinity only if it never will."""
+    cdef double d = drive.slope, growth, h
+    if a * g >= d + drive.rise:                      # not even with all inhibition gone
+        return INFINITY
+    if drive.rise == 0.0:
+        return crossing(g, d, a)
+    # How far to look: twice the time in which d s + growth s^2/2 gains g; u'' <= growth as long as u does not turn back.
+    if d > 0.0:
+        h = 4.0 * g / (d + sqrt(d * d + 2.0 * drive.rate * g))
+    else:
+        growth = drive.rate - a * d
+        h = 2.0 * (sqrt(d * d + 2.0 * growth * g) - d) / growth
+    return min(h, crossing(g, d + min(drive.rate * h, drive.rise), a))
+
+# ---- the propagators all linear models share
+
+cdef inline double phi(double z) noexcept nogil:
+    """(1 - exp(-z))/z, smooth at 0."""
+    return 1.0 if z == 0.0 else -expm1(-z) / z
+
+cdef inline double kappa(double a, double b, double t) noexcept nogil:
+    """Membrane response int_0^t exp(-a (t-s)) exp(-b s) ds: positive, symmetric in a and b, smooth at a = b."""
+    return t * exp(-min(a, b) * t) * phi(fabs(b - a) * t)
+
+cdef inline double kappa3(double a, double b, double c, double t) noexcept nogil:
+    """int_0^t exp(-a (t-s)) kappa(b, c, s) ds: t^2 times the second divided difference of exp, symmetric, smooth."""
+    cdef double lo = min(a, min(b, c)), hi = max(a, max(b, c)), mid = a + b + c - lo - hi
+    cdef double p, q, p_k = 1.0, h = 1.0, inverse = 0.5, total = 0.5
+    cdef int k
+    if (hi - lo) * t > 1.0:
+        return (kappa(lo, mid, t) - kappa(mid, hi, t)) / (hi - lo)
+    # exp(-lo t) t^2 sum_k h_k(p, q)/(k+2)!, with h_k the complete homogeneous polynomials of p, q = -(mid, hi - lo) t
+    p, q = -(mid - lo) * t, -(hi - lo) * t
+    for k in range(1, 20):
+        p_k *= p
+        h = q * h + p_k
+        inverse /= k + 2
+        total += h * inverse
+    return t * t * exp(-lo * t) * total

@@ -1,0 +1,45 @@
+"""How two spike trains are compared."""
+
+from collections import defaultdict
+
+
+def trains(spikes, until=float("inf")):
+    """{global id: spike times [ms]} of the spikes [(epoch, offset, global id), ...] before `until`."""
+    out = defaultdict(list)
+    for epoch, offset, gid in spikes:
+        if epoch + offset < until:
+            out[gid].append(epoch + offset)
+    return dict(out)
+
+
+def assert_same_spikes(found, expected, tolerance, until=float("inf")):
+    """Same neurons, same number of spikes of each, times within `tolerance` [ms], and `found` in order of (time, id).
+
+    Only what happens well before `until` counts: the time of the first decision that rounding could turn over.
+    """
+    until -= 1e-6
+    assert list(found) == sorted(found)
+    a, b = trains(found, until), trains(expected, until)
+    counts = {gid: (len(a.get(gid, ())), len(b.get(gid, ()))) for gid in a.keys() | b.keys()}
+    assert not {gid: c for gid, c in counts.items() if c[0] != c[1]}, f"numbers of spikes (found, expected): {counts}"
+    worst = max((abs(x - y), gid, y) for gid in [*b] for x, y in zip(a[gid], b[gid], strict=True)) if b else (0.0,)
+    assert worst[0] <= tolerance, f"(error, id, time) {worst}"
+
+
+def simulation(net, **options):
+    """(Simulation, populations by name, projections) of a plain network; weights are kept in double precision."""
+    import eventsim as es
+
+    network, pops, projections = net.to_eventsim()
+    return es.Simulation(network, weight_dtype="float64", **options), pops, projections
+
+
+def exact(result):
+    """All spikes of a Result as [(epoch, offset, global id), ...]."""
+    epoch, offset, ids = result.spike_times_exact()
+    return list(zip(map(int, epoch), map(float, offset), map(int, ids), strict=True))
+
+
+def simulate(net, T, **options):
+    """The engine's spikes, as the oracles give theirs."""
+    return exact(simulation(net, **options)[0].run(T))

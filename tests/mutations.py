@@ -1,0 +1,130 @@
+"""Does the test suite notice a mistake? Plant some, one at a time, and see whether a test fails.
+
+    python tests/mutations.py [NAME ...] [--jobs 1]
+
+Each mutation is one replacement in a copy of the tree, which is built and tested there; a mutation that no test notices
+survives and the exit status is 1. The table of the last run is docs/mutations.md.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+NEEDED = ("ext", "eventsim", "networks", "tests", "setup.py", "pyproject.toml", "README.md", "LICENSE")
+TESTS = ("test_queue.py", "test_times.py", "test_solver.py", "test_models.py", "test_connectivity.py", "test_engine.py",
+         "test_simulation.py", "test_properties.py")
+
+
+class Mutation(NamedTuple):
+    name: str
+    file: str
+    old: str
+    new: str
+
+
+MUTATIONS = [
+    Mutation("exp - 1 for expm1", "ext/solver.pxi", "-expm1(-z) / z", "(1.0 - exp(-z)) / z"),
+    Mutation("membrane change from exp", "ext/models/lif.pxi", "s.u * expm1(-p.a * t)", "s.u * (exp(-p.a * t) - 1.0)"),
+    Mutation("fading inhibition forgotten", "ext/solver.pxi", "        drive.rise -= J\n", "        drive.rise -= 0.0\n"),
+    Mutation("fading inhibition half as fast", "ext/solver.pxi", "drive.rate -= b * J", "drive.rate -= 0.5 * b * J"),
+    Mutation("present current for the largest", "ext/solver.pxi", "if a * g >= d + drive.rise:", "if a * g >= d:"),
+    Mutation("look-ahead not bounded", "ext/solver.pxi", "return min(h, crossing(", "return max(h, crossing("),
+    Mutation("excitation and inhibition swapped", "ext/models/lif.pxi", "if w >= 0.0:", "if w < 0.0:"),
+    Mutation("kappa from the wrong exponential", "ext/solver.pxi", "exp(-min(a, b) * t)", "exp(-max(a, b) * t)"),
+    Mutation("third kernel without its square", "ext/solver.pxi", "return t * t * exp(-lo * t)", "return t * exp(-lo * t)"),
+    Mutation("rising source forgotten", "ext/models/double_exp.pxi", "drive.rise += g / max(b, f)", "drive.rise += 0.0"),
+    Mutation("peak time from the wrong rate", "ext/models/double_exp.pxi", "((f - b) / b)) / b", "((f - b) / b)) / f"),
+    Mutation("threshold strict for currents", "ext/population.pxi", "if g > 0.0 else 0.0", "if g >= 0.0 else 0.0"),
+    Mutation("threshold not strict for jumps", "ext/models/delta.pxi", "drive, EDGE, 0.0)", "drive, TO_VALUE, 0.0)"),
+    Mutation("currents stand still while refractory", "ext/models/lif.pxi", "s.I_ex *= exp(-p.b_ex * t)", "s.I_ex *= 1.0"),
+    Mutation("input at the end of refractoriness lost", "ext/population.pxi", "if before(t, s.free):",
+             "if not before(s.free, t):"),
+    Mutation("refractory time forgotten", "ext/population.pxi", "else later(t, self.refractory(q))", "else t"),
+    Mutation("threshold adaptation not a current", "ext/models/adaptive.pxi", "sign * (p.b_sfa - p.a) * s.h", "sign * p.b_sfa * s.h"),
+    Mutation("cursor one too far", "ext/engine.pxi", "            f.cursor = hi\n", "            f.cursor = hi + 1\n"),
+    Mutation("delay in single precision", "ext/engine.pxi", "f.arrival = later(f.departure, value(rows.delays, hi))",
+             "f.arrival = later(f.departure, <float> value(rows.delays, hi))"),
+    Mutation("delay on a grid", "ext/engine.pxi", "f.arrival = later(t, value(rows.delays, f.cursor))",
+             "f.arrival = later(t, floor(10.0 * value(rows.delays, f.cursor) + 0.5) / 10.0)"),
+    Mutation("state re-based where runs are split", "eventsim/simulation.py", "                self._time = end\n",
+             "                self._time = end\n                for c in self._engine.populations:\n"
+             "                    c.evolve(c.state, np.arange(c.n), np.tile(end, (c.n, 1)))\n"),
+    Mutation("time in single precision", "ext/time.pxi", "    t.offset += wait - whole\n", "    t.offset = <float> (t.offset + wait - whole)\n"),
+    Mutation("fraction not carried", "ext/time.pxi", "        t.epoch += 1.0\n", ""),
+    Mutation("ties not in order of sources", "ext/queue.pxi", "        return a.source < b.source\n", "        return a.source > b.source\n"),
+    Mutation("threshold before arrival", "ext/engine.pxi", "not before(next, self.flights.heap[0].arrival)",
+             "before(self.flights.heap[0].arrival, next)"),
+    Mutation("alarms of equal time in any order", "ext/queue.pxi", "    return a.neuron < b.neuron\n", "    return a.neuron > b.neuron\n"),
+    Mutation("touched neuron stays marked", "ext/engine.pxi", "        p.mark[j] = 0\n", ""),
+    Mutation("spike at T in both runs", "ext/engine.pxi", "if not before(next, end):", "if before(end, next):"),
+    Mutation("simultaneous arrivals tested one by one", "ext/engine.pxi",
+             "while code == REACHED and self.flights.n > 0 and not before(t, self.flights.heap[0].arrival):",
+             "if self.flights.n > 0:"),
+    Mutation("coarse convergence", "ext/solver.pxi", "2.0 ** -51", "2.0 ** -20"),
+    Mutation("Poisson intervals forget a change of rate", "ext/models/poisson.pxi", "left -= rate * elapsed(t, change)", "left -= 0.0"),
+    Mutation("new weights only for new spikes", "eventsim/simulation.py", "                rows.set_weight(stored)\n", "                pass\n"),
+    Mutation("random counter not saved", "ext/engine.pxi", "            p.state[:] = state[f\"state{i}\"]\n",
+             "            p.state[:, :-1] = state[f\"state{i}\"][:, :-1]\n"),
+    Mutation("parallel synapses merged", "ext/population.pxi", "            if w == 0.0:", "            if w == 0.0 or (k > lo and target[k] == target[k - 1]):"),
+]
+
+
+def outcome(mutation: Mutation) -> tuple[str, float]:
+    """Build and test the tree with one mutation: which test noticed it (or "SURVIVED"), and the seconds it took."""
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="eventsim-mutant-") as folder:
+        tree = Path(folder)
+        for name in NEEDED:
+            source = ROOT / name
+            if source.is_dir():
+                shutil.copytree(source, tree / name, symlinks=True, ignore=shutil.ignore_patterns("*.so", "__pycache__", "validate"))
+            elif source.exists():
+                shutil.copy(source, tree / name)
+        path = tree / mutation.file
+        text = path.read_text()
+        if text.count(mutation.old) < 1:
+            raise SystemExit(f"{mutation.name}: {mutation.old!r} does not occur in {mutation.file}; update tests/mutations.py")
+        path.write_text(text.replace(mutation.old, mutation.new, 1))
+        env = os.environ | {"CFLAGS": "-O1", "HYPOTHESIS_PROFILE": "default", "EVENTSIM_MUTANT": "1", "PYTHONPATH": str(tree)}
+        build = subprocess.run([sys.executable, "setup.py", "build_ext", "--inplace"], cwd=tree, env=env, capture_output=True, text=True)
+        if build.returncode:
+            raise SystemExit(f"{mutation.name}: the mutant does not build\n{build.stderr[-2000:]}")
+        tests = [f"tests/{t}" for t in TESTS if (tree / "tests" / t).exists()]
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider", *tests]
+        try:
+            run = subprocess.run(command, cwd=tree, env=env, capture_output=True, text=True, timeout=900)
+        except subprocess.TimeoutExpired:
+            return "killed: the suite hangs", time.perf_counter() - began
+        if run.returncode == 0:
+            return "SURVIVED", time.perf_counter() - began
+        failed = [line for line in run.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+        test = failed[0].split(" ")[1].removeprefix("tests/") if failed else f"crash (exit {run.returncode})"
+        return f"killed by {test}", time.perf_counter() - began
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="only mutations whose name contains one of these")
+    parser.add_argument("--jobs", type=int, default=1)
+    options = parser.parse_args()
+    chosen = [m for m in MUTATIONS if not options.names or any(n in m.name for n in options.names)]
+    survived = 0
+    print("| mutation | file | outcome |\n|---|---|---|")
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for mutation, (result, _) in zip(chosen, pool.map(outcome, chosen), strict=True):
+            survived += result == "SURVIVED"
+            print(f"| {mutation.name} | {mutation.file} | {result} |", flush=True)
+    print(f"\n{len(chosen) - survived} of {len(chosen)} mutations killed")
+    return int(survived > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""The sdist, the wheel and what they say about themselves."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import eventsim as es
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+SMOKE = """
+import sys, eventsim as es, eventsim.networks, eventsim._core
+assert es.__file__.startswith(sys.argv[1]), es.__file__
+net = es.Network()
+cell = net.add("cell", 2, es.LIF(), V_m=-50.0)
+net.connect(cell, cell, es.OneToOne(), weight=10.0, delay=1.5)
+t, i = es.simulate(net, 10.0, seed=1).spikes("cell")
+assert t.tolist()[:2] == [0.0, 0.0] and i.tolist()[:2] == [0, 1], (t, i)
+"""
+
+
+def run(*command, **options):
+    """Run a command; on failure show what it printed."""
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, **options)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory):
+    """Folder with the sdist of a clean copy of the checkout and the wheel built from that sdist."""
+    pytest.importorskip("build")
+    pytest.importorskip("Cython")
+    folder = tmp_path_factory.mktemp("dist")
+    junk = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "*.so", "__pycache__")
+    shutil.copytree(ROOT, folder / "checkout", symlinks=True, ignore=junk)
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, folder / "checkout")
+    return folder
+
+
+@pytest.mark.build
+def test_sdist_holds_everything_needed_to_build_and_test(dist):
+    (path,) = dist.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        names = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
+    wanted = {"ext/core.pyx", "Makefile", "LICENSE", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "pyproject.toml"}
+    wanted |= {str(p.relative_to(ROOT)) for p in ROOT.glob("ext/**/*.pxi")}
+    for folder in ("tests", "examples", "benchmarks", "networks", "eventsim"):
+        wanted |= {str(p.relative_to(ROOT)) for p in ROOT.glob(f"{folder}/*.py")}
+    wanted |= {str(p.relative_to(ROOT)) for p in ROOT.glob("docs/**/*.*")}
+    assert wanted <= names, f"missing from the sdist: {sorted(wanted - names)}"
+    assert not [n for n in names if n.endswith((".so", ".pyc", ".c"))]
+
+
+@pytest.mark.build
+def test_wheel_holds_the_package_and_nothing_else(dist):
+    (path,) = dist.glob("*.whl")
+    with zipfile.ZipFile(path) as archive:
+        names = set(archive.namelist())
+    top = {name.split("/")[0] for name in names}
+    assert top == {"eventsim", f"eventsim-{PROJECT['version']}.dist-info"}
+    assert {"eventsim/py.typed", "eventsim/_core.pyi", "eventsim/networks/fly_brain.py"} <= names
+    for path in ROOT.glob("networks/data/**/*"):
+        if path.is_file():
+            assert f"eventsim/networks/{path.relative_to(ROOT / 'networks')}" in names
+    assert len([n for n in names if re.fullmatch(r"eventsim/_core\..*(so|pyd)", n)]) == 1
+
+
+@pytest.mark.build
+def test_installed_wheel_runs_outside_the_checkout(dist, tmp_path):
+    pytest.importorskip("pip")
+    (wheel,) = dist.glob("*.whl")
+    site = tmp_path / "site"
+    run(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", site, wheel)
+    environment = os.environ | {"PYTHONPATH": str(site)}
+    run(sys.executable, "-c", SMOKE, site, cwd=tmp_path, env=environment)
+    assert PROJECT["version"] in run(sys.executable, "-m", "eventsim", "version", cwd=tmp_path, env=environment)
+
+
+def test_one_version_everywhere():
+    (newest, *_) = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), flags=re.M)
+    assert es.__version__ == PROJECT["version"] == newest
+
+
+def test_import_is_silent_and_light():
+    code = "import sys, eventsim; print([m for m in ('matplotlib', 'scipy.stats', 'tqdm.notebook') if m in sys.modules])"
+    assert run(sys.executable, "-W", "error", "-c", code) == "[]\n"
+
+
+@pytest.mark.validate
+@pytest.mark.build
+@pytest.mark.parametrize("which", ["oldest", "newest"])
+def test_suite_passes_with_oldest_and_newest_dependencies(which, dist, tmp_path):
+    (wheel,) = dist.glob("*.whl")
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    dependencies = PROJECT["dependencies"]
+    if which == "oldest":
+        dependencies = [d.replace(">=", "==") + ".*" for d in dependencies]
+    command = [python, "-m", "pip", "install", "--quiet", "--only-binary", ":all:", wheel, *dependencies]
+    done = subprocess.run([*command, "pytest", "hypothesis", "mpmath", "matplotlib"], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"cannot install the {which} dependencies here: {done.stderr.strip().splitlines()[-1]}")
+    shutil.copytree(ROOT, tmp_path / "copy", ignore=shutil.ignore_patterns(".*", "build", "eventsim", "ext", "*.so"))
+    environment = os.environ | {"PYTHONSAFEPATH": "1", "HYPOTHESIS_PROFILE": "quick"}
+    environment.pop("PYTHONPATH", None)
+    selection = "not validate and not huge and not build"
+    print(run(python, "-m", "pytest", "-q", "-m", selection, cwd=tmp_path / "copy", env=environment)[-2000:])
