@@ -51,7 +51,7 @@ clean:
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "eventsim needs Python >= 3.11; say which: make PYTHON=python3.12")'
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 # plot.stamp, test.stamp, dev.stamp: eventsim installed, editable, with that extra.
 $(VENV)/%.stamp: $(BUILD) | $(PY)

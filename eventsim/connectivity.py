@@ -516,9 +516,10 @@ def _sorted_by_delay(indptr: np.ndarray, indices: np.ndarray, weight: np.ndarray
     """Rows from rows sorted by target; arrays (m,) are sorted in place. Delays become float32 if that loses nothing."""
     m = len(indices)
     if len(delay) == m != 1:
-        with np.errstate(over="ignore"):
-            narrow = delay.astype(np.float32)
-        delay = narrow if np.array_equal(narrow, delay) else delay
+        if delay.dtype == np.float64:
+            with np.errstate(over="ignore"):
+                narrow = delay.astype(np.float32)
+            delay = narrow if np.array_equal(narrow, delay) else delay
         delay += 0.0  # -0.0 would be sorted by its sign bit
         _core.sort_rows(indptr, delay, indices, *([weight] if len(weight) == m else []))
     return Rows(indptr, indices, weight, delay)

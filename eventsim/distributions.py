@@ -78,7 +78,7 @@ class Uniform(Distribution):
     Examples
     --------
     >>> Uniform(-60, -50).draw(3, seed=1, purpose=0).round(2)
-    array([-50.87, -53.18, -54.32])
+    array([-52.05, -53.62, -50.9 ])
     """
 
     low: float

@@ -147,7 +147,7 @@ class Network:
         post: Population | View,
         rule: Rule | None = None,
         *,
-        weight: Any = 1.0,
+        weight: Any = None,
         delay: Any = 1.0,
         receptor: str | None = None,
         name: str | None = None,
@@ -159,7 +159,7 @@ class Network:
         pre, post : source and target
         rule : which pairs are connected, default `AllToAll`
         weight : number, array with one value per synapse (explicit rules, in the order of the pairs) or distribution
-            [pA for current-based models, mV for `DeltaLIF` and `FlyLIF`]
+            [pA for current-based models, mV for `DeltaLIF` and `FlyLIF`]; default 1, or the entries of a sparse matrix
         delay : number, array or distribution, >= 0 [ms]; never rounded
         receptor : where arrivals act, for models with several receptors
         name : default ``"pre->post"``
@@ -186,6 +186,8 @@ class Network:
         if not isinstance(rule, Rule):
             hint = "call it with its arguments" if isinstance(rule, type) else "pass for instance es.FixedProbability(0.1)"
             raise TypeError(f"projection {name!r}: rule = {rule!r} is not a connection rule; {hint}")
+        if weight is None:
+            weight = rule.default_weight
         if not isinstance(weight, Distribution):
             weight = check.values(f"projection {name!r}", "weight", weight, "finite")
         if not isinstance(delay, Distribution):

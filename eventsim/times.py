@@ -41,5 +41,4 @@ def in_force(times: np.ndarray, values: np.ndarray, at: Time) -> np.ndarray | fl
 def still_to_come(times: np.ndarray, values: np.ndarray, after: Time) -> tuple[np.ndarray, np.ndarray]:
     """The changes later than `after`, as times (K, 2) and values (K, 1 or n)."""
     k = np.searchsorted(times, after[0] + after[1], side="right")
-    values = np.asarray(values, np.float64)
-    return split_array(times[k:]), np.ascontiguousarray(values.reshape(len(values), -1)[k:])
+    return split_array(times[k:]), np.array(values[k:], np.float64).reshape(len(times) - k, -1 if len(times) > k else 1)

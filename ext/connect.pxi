@@ -119,12 +119,14 @@ def chosen_columns(int64_t k, int64_t n_pre, const int32_t[::1] skipped, bint re
     """
     cdef int64_t i, j, work = 0
     cdef bint counting = indices is None
-    cdef uint8_t[::1] taken = np.zeros(0 if repeats else n_pre, np.uint8)
-    cdef int32_t[::1] column = np.empty(k, np.int32)
+    cdef uint8_t[::1] taken
+    cdef int32_t[::1] column
     cdef int32_t source
     cdef Stream s
-    if k == 0:
+    if k == 0 or skipped.shape[0] == 0:
         return
+    taken = np.zeros(0 if repeats else n_pre, np.uint8)
+    column = np.empty(k, np.int32)
     with nogil:
         for j in range(skipped.shape[0]):
             open_stream(&s, seed, purpose, <uint64_t> j)

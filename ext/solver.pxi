@@ -57,7 +57,11 @@ cdef inline double phi(double z) noexcept nogil:
 
 cdef inline double kappa(double a, double b, double t) noexcept nogil:
     """Membrane response int_0^t exp(-a (t-s)) exp(-b s) ds: positive, symmetric in a and b, smooth at a = b."""
-    return t * exp(-min(a, b) * t) * phi(fabs(b - a) * t)
+    return kappa_from(exp(-min(a, b) * t), fabs(b - a), t)
+
+cdef inline double kappa_from(double slower, double difference, double t) noexcept nogil:
+    """kappa from exp(-a t) or exp(-b t), whichever is larger, and |b - a|: for when the exponentials are at hand."""
+    return t * slower * phi(difference * t)
 
 cdef inline double kappa3(double a, double b, double c, double t) noexcept nogil:
     """int_0^t exp(-a (t-s)) kappa(b, c, s) ds: t^2 times the second divided difference of exp, symmetric, smooth."""

@@ -27,8 +27,8 @@ import eventsim as es
 DURATION = 1000.0  # ms
 
 CELL = es.LIF(C_m=250.0, tau_m=20.0, E_L=-65.0, V_th=-50.0, V_reset=-65.0, t_ref=2.0, tau_syn_ex=5.0, tau_syn_in=5.0)
-WEIGHT = 30.0  # pA per section
-KICK = 4000.0  # pA, makes a neuron at rest fire
+WEIGHT = 17.0  # pA per section
+KICK = 2000.0  # pA, makes a resting neuron fire once
 TOUCH = ("ALML", "ALMR", "AVM")  # touch receptor neurons of the anterior body
 
 
@@ -38,7 +38,7 @@ def build(stimulus=TOUCH, rate=100.0, weight=WEIGHT):
     Parameters
     ----------
     stimulus : sequence of str
-        Names of the neurons that get a Poisson train each, every event of which makes them fire.
+        Names of the neurons that get a Poisson train each, every event of which makes them fire if they rest.
     rate : float
         Rate of the trains [Hz].
     weight : float

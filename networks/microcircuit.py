@@ -21,9 +21,12 @@ Rates in Hz, NEST on its 0.1 ms grid, delays rounded to it:
 Scaling keeps the mean and the variance of the input, not the correlations, hence the lower rates.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 import eventsim as es
+from eventsim.distributions import Distribution
 
 DURATION = 1000.0  # ms
 
@@ -145,5 +148,19 @@ def _weights(mean):
 
 
 def _delays(mean, grid):
-    """Normal with 50 % spread, not shorter than 0.1 ms."""
-    raise NotImplementedError(grid)
+    """Normal with 50 % spread, not shorter than 0.1 ms; or, like NEST, cut at half a grid step and rounded to the grid."""
+    if grid is None:
+        return es.Normal(mean, 0.5 * mean, low=0.1)
+    return _Rounded(es.Normal(mean, 0.5 * mean, low=0.5 * grid), grid)
+
+
+@dataclass(frozen=True)
+class _Rounded(Distribution):
+    """Another distribution, rounded to multiples of `grid`."""
+
+    exact: Distribution
+    grid: float
+
+    def draw(self, n, seed, purpose, first_id=0, dtype=np.float64):
+        values = self.exact.draw(n, seed, purpose, first_id)
+        return (np.maximum(1.0, np.round(values / self.grid)) * self.grid).astype(dtype)

@@ -50,7 +50,7 @@ def test_public_names_are_documented(name):
     members = [m for k, m in vars(thing).items() if not k.startswith("_")] if inspect.isclass(thing) else []
     undocumented = [m for m in members if callable(m) and not isinstance(m, type) and not inspect.getdoc(m)]
     assert not undocumented, f"es.{name}: {undocumented}"
-    if inspect.isclass(thing) and issubclass(thing, es.Model) and thing is not es.Model:
+    if hasattr(thing, "population") and issubclass(thing, es.Model):
         assert "Parameters\n----------" in text
         for parameter in [*thing.parameters, *thing.options]:
             assert re.search(rf"\b{parameter}\b", text), f"es.{name}: {parameter} is not documented"
@@ -83,7 +83,7 @@ p = dict(C_m=200.0, tau_m=10.0, E_L=-70.0, V_th=-55.0, V_reset=-68.0, t_ref=2.0,
 net = es.Network()
 cell = net.add("cell", 2, es.AmpaNmdaLIF(**p))
 net.connect(net.add("input", 2, es.SpikeSource([1.0, 2.0], [0, 1])), cell, es.Pairs([0, 0, 1], [0, 1, 1]),
-            weight=[900.0, 900.0, -1500.0], delay=0.25)
+            weight=[1800.0, 1800.0, -800.0], delay=0.25)
 sim = es.Simulation(net, record_V=cell)
 result = sim.run(40.0)
 t, i = result.spikes(cell)
@@ -94,8 +94,8 @@ def psp(w, tau, s):
     return np.where(s > 0, w / p["C_m"] * (np.exp(-s / p["tau_m"]) - np.exp(-s / tau)) / (1 / tau - 1 / p["tau_m"]), 0.0)
 
 def u(s, inhibited):
-    fast, slow = psp(900.0, p["tau_ampa"], s - 1.25), psp(270.0, p["tau_nmda"], s - 1.25)
-    return fast + slow + (psp(-1500.0, p["tau_in"], s - 2.25) if inhibited else 0.0)
+    fast, slow = psp(1800.0, p["tau_ampa"], s - 1.25), psp(540.0, p["tau_nmda"], s - 1.25)
+    return fast + slow + (psp(-800.0, p["tau_in"], s - 2.25) if inhibited else 0.0)
 
 for neuron in (0, 1):
     grid = np.linspace(1.25, 40.0, 100001)
@@ -109,7 +109,7 @@ for neuron in (0, 1):
 def next_spike(neuron):
     a = t[i == neuron][0] + p["t_ref"]
     left = [(w * np.exp(-(a - at) / tau), tau) for w, tau, at in
-            ((900.0, p["tau_ampa"], 1.25), (270.0, p["tau_nmda"], 1.25), (-1500.0 * neuron, p["tau_in"], 2.25))]
+            ((1800.0, p["tau_ampa"], 1.25), (540.0, p["tau_nmda"], 1.25), (-800.0 * neuron, p["tau_in"], 2.25))]
     f = lambda s: 2.0 * np.exp(-s / p["tau_m"]) + sum(psp(w, tau, s) for w, tau in left) - 15.0
     grid = np.linspace(1e-9, 20.0, 50001)
     k = np.argmax(f(grid) >= 0.0)

@@ -21,17 +21,18 @@ cdef class LIFPopulation(Population):
     cdef void flow(self, Neuron *n, const double *q, double t) noexcept nogil:
         cdef LIFState *s = <LIFState *> n
         cdef const LIFCoef *p = <const LIFCoef *> q
-        s.u = s.u * exp(-p.a * t) + p.k * psp(s, p, t)
-        self.rest(n, q, t)
+        cdef LIFDecay e = lif_decay(s, p, t)
+        s.u = s.u * e.m + lif_psp(s, p, &e, t)
+        s.I_ex *= e.ex
+        s.I_in *= e.i
 
     # V_m is clamped, the currents run on
     cdef void rest(self, Neuron *n, const double *q, double t) noexcept nogil:
         cdef LIFState *s = <LIFState *> n
         cdef const LIFCoef *p = <const LIFCoef *> q
-        if s.I_ex != 0.0:
-            s.I_ex *= exp(-p.b_ex * t)
-        if s.I_in != 0.0:
-            s.I_in *= exp(-p.b_in * t)
+        cdef LIFDecay e = lif_decay(s, p, t)
+        s.I_ex *= e.ex
+        s.I_in *= e.i
 
     cdef void receive(self, Neuron *n, const double *q, int port, double w, bint refractory) noexcept nogil:
         cdef LIFState *s = <LIFState *> n
@@ -43,16 +44,19 @@ cdef class LIFPopulation(Population):
     cdef double wait(self, const Neuron *n, const double *q, double t, double sign) noexcept nogil:
         cdef const LIFState *s = <const LIFState *> n
         cdef const LIFCoef *p = <const LIFCoef *> q
-        cdef double k = sign * p.k
-        # c - u(t) from differences: an early crossing keeps its relative accuracy
-        cdef double gained = s.u * expm1(-p.a * t) + p.k * psp(s, p, t)
+        cdef double k = sign * p.k, gained = 0.0
+        cdef LIFDecay e
         cdef Drive drive
+        e.ex = e.i = 1.0
+        if t > 0.0:
+            e = lif_decay(s, p, t)
+            # c - u(t) from differences: an early crossing keeps its relative accuracy
+            gained = s.u * expm1(-p.a * t) + lif_psp(s, p, &e, t)
         drive.slope, drive.rise, drive.rate = -sign * p.a * (s.u + gained), 0.0, 0.0
-        add_current(&drive, k * s.I_ex * exp(-p.b_ex * t), p.b_ex)
-        add_current(&drive, k * s.I_in * exp(-p.b_in * t), p.b_in)
+        add_current(&drive, k * s.I_ex * e.ex, p.b_ex)
+        add_current(&drive, k * s.I_in * e.i, p.b_in)
         add_current(&drive, k * s.I_e, 0.0)
-        return approach(sign * ((p.c - s.u) - gained), p.a, drive, self.mode,
-                        ON_THRESHOLD * (fabs(p.c) + fabs(s.u)))
+        return approach(sign * ((p.c - s.u) - gained), p.a, drive, self.mode, ON_THRESHOLD * (fabs(p.c) + fabs(s.u)))
 
     cdef void reset(self, Neuron *n, const double *q, bint falls) noexcept nogil:
         cdef const LIFCoef *p = <const LIFCoef *> q
@@ -65,16 +69,26 @@ cdef class LIFPopulation(Population):
         (<LIFState *> self.row(j)).I_e = current
 
 
-cdef inline double psp(const LIFState *s, const LIFCoef *p, double t) noexcept nogil:
-    """What the currents add to u within t, times C_m."""
+cdef struct LIFDecay:
+    double m, ex, i                     # exp(-a t), exp(-b_ex t), exp(-b_in t); 1 for a current that is zero
+
+cdef inline LIFDecay lif_decay(const LIFState *s, const LIFCoef *p, double t) noexcept nogil:
+    cdef LIFDecay e
+    e.m = exp(-p.a * t)
+    e.ex = exp(-p.b_ex * t) if s.I_ex != 0.0 else 1.0
+    e.i = exp(-p.b_in * t) if s.I_in != 0.0 else 1.0
+    return e
+
+cdef inline double lif_psp(const LIFState *s, const LIFCoef *p, const LIFDecay *e, double t) noexcept nogil:
+    """What the currents add to u within t [mV]."""
     cdef double sum = 0.0
     if s.I_ex != 0.0:
-        sum += s.I_ex * kappa(p.a, p.b_ex, t)
+        sum += s.I_ex * kappa_from(max(e.m, e.ex), fabs(p.b_ex - p.a), t)
     if s.I_in != 0.0:
-        sum += s.I_in * kappa(p.a, p.b_in, t)
+        sum += s.I_in * kappa_from(max(e.m, e.i), fabs(p.b_in - p.a), t)
     if s.I_e != 0.0:
         sum += s.I_e * kappa(p.a, 0.0, t)
-    return sum
+    return p.k * sum
 
 
 class LIF(SpikingMembrane):

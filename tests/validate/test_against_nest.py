@@ -32,7 +32,7 @@ SINGLE = {
     "exp, slow excitation": ("LIF", MEMBRANE | dict(tau_syn_ex=8.0, tau_syn_in=1.0), (150.0, -300.0)),
     "exp, equal": ("LIF", MEMBRANE | dict(tau_syn_ex=0.5, tau_syn_in=0.5), (2000.0, -1000.0)),
     "exp, tau_syn_ex = tau_m": ("LIF", MEMBRANE | dict(tau_syn_ex=20.0, tau_syn_in=5.0), (60.0, -100.0)),
-    "exp, reset above rest": ("LIF", MEMBRANE | SLOW_INHIBITION | dict(V_reset=8.0), (300.0, -150.0)),
+    "exp, reset above rest": ("LIF", MEMBRANE | SLOW_INHIBITION | dict(V_reset=8.0), (500.0, -150.0)),
     "delta": ("DeltaLIF", MEMBRANE, (4.0, -2.0)),
     "alpha": ("AlphaLIF", MEMBRANE | SLOW_INHIBITION, (200.0, -70.0)),
     "alpha, equal": ("AlphaLIF", MEMBRANE | dict(tau_syn_ex=0.5, tau_syn_in=0.5), (800.0, -400.0)),
