@@ -13,7 +13,7 @@ help:
 	@echo "make test      the whole test suite"
 	@echo "make validate  slow cross-checks: other simulators, other versions of numpy"
 	@echo "make bench     benchmarks"
-	@echo "make lint      ruff and mypy"
+	@echo "make lint      ruff, mypy, and the stubs against the compiled module"
 	@echo "make sanitize  the test suite under the address and undefined-behaviour sanitizers (GCC)"
 	@echo "make clean     remove everything these targets made"
 
@@ -32,17 +32,21 @@ bench: $(VENV)/test.stamp
 lint: $(VENV)/dev.stamp
 	$(PY) -m ruff check .
 	$(PY) -m mypy
+	$(PY) -m mypy.stubtest eventsim._core --concise --ignore-missing-stub --ignore-disjoint-bases
 
 # The module with the sanitizers goes to a directory of its own; PYTHONSAFEPATH keeps the checkout's module out of the
-# way. Tests marked `build` run compilers, which are not what is to be checked.
-SANITIZED := $(CURDIR)/build/sanitize/package
+# way. Reports go to files, because pytest captures what a test prints. Tests marked `build` run compilers, which are not
+# what is to be checked. (libstdc++ is there for other packages: the sanitizer must find it before they throw.)
+SANITIZED := $(CURDIR)/build/sanitize
 sanitize: $(VENV)/test.stamp
-	EVENTSIM_SANITIZE=1 CC=gcc $(PY) setup.py -q build --build-lib $(SANITIZED)
-	PYTHONPATH=$(SANITIZED) PYTHONSAFEPATH=1 PYTHONMALLOC=malloc HYPOTHESIS_PROFILE=quick \
-	LD_PRELOAD=$$(gcc -print-file-name=libasan.so) \
-	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:halt_on_error=1 \
-	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-	$(PY) -m pytest -m "not validate and not huge and not build"
+	EVENTSIM_SANITIZE=1 CC=gcc $(PY) setup.py -q build --build-lib $(SANITIZED)/package
+	rm -f $(SANITIZED)/report.*
+	PYTHONPATH=$(SANITIZED)/package PYTHONSAFEPATH=1 PYTHONMALLOC=malloc HYPOTHESIS_PROFILE=quick \
+	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so)" \
+	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:halt_on_error=1:log_path=$(SANITIZED)/report \
+	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1:log_path=$(SANITIZED)/report \
+	$(PY) -m pytest -m "not validate and not huge and not build"; \
+	code=$$?; cat $(SANITIZED)/report.* 2>/dev/null && exit 1; exit $$code
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info eventsim/_core.*.so eventsim/networks .pytest_cache .hypothesis .mypy_cache \

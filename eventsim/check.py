@@ -5,11 +5,12 @@ Wrong types (bool, str, complex, object arrays, float indices) raise TypeError, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-_RANGES = {
+_RANGES: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "any": ("must be a number, not NaN", lambda v: ~np.isnan(v)),
     "finite": ("must be finite", np.isfinite),
     "nonnegative": ("must be finite and >= 0", lambda v: np.isfinite(v) & (v >= 0)),
@@ -53,8 +54,7 @@ def table(obj: str, name: str, value: Any, kind: str = "finite") -> np.ndarray:
 
 def integers(obj: str, name: str, value: Any, dtype: Any = np.int64) -> np.ndarray:
     """`value` as a new one-dimensional array of nonnegative integers."""
-    given = np.array(value) if isinstance(value, list | tuple) and not len(value) else value
-    given = _numeric(obj, name, given, "iu" if np.size(given) else "iuf", "an array of integers")
+    given = _numeric(obj, name, value, "iu", "an array of integers")
     if given.ndim != 1:
         raise ValueError(f"{obj}: {name} has shape {given.shape}; give a one-dimensional array")
     largest = np.iinfo(dtype).max
@@ -117,7 +117,7 @@ def not_before(obj: str, name: str, times: np.ndarray, start: tuple[float, float
 
 
 def _numeric(obj: str, name: str, value: Any, kinds: str, what: str) -> np.ndarray:
-    """`value` as an array whose dtype is of one of the numpy kinds `kinds`."""
+    """`value` as an array whose dtype is of one of the numpy kinds `kinds`, or empty: an empty list has no type."""
     if np.ma.isMaskedArray(value):
         raise TypeError(f"{obj}: {name} is a masked array; fill or drop the masked entries first")
     try:
@@ -126,7 +126,7 @@ def _numeric(obj: str, name: str, value: Any, kinds: str, what: str) -> np.ndarr
         raise ValueError(f"{obj}: {name} is not {what}: {error}") from None
     if given.dtype.kind == "O" and isinstance(value, int):
         raise ValueError(f"{obj}: {name} = {value} is too large; it must be {what} of at most 64 bits")
-    if given.dtype.kind not in kinds:
+    if given.dtype.kind not in kinds and given.size:
         shown = f" = {value!r}" if given.ndim == 0 else ""
         raise TypeError(f"{obj}: {name}{shown} has type {_type_name(value, given)}; it must be {what}")
     return given

@@ -422,9 +422,7 @@ class CSR(Rule):
             )
         if np.any(np.diff(self.indptr) < 0):
             k = int(np.argmax(np.diff(self.indptr) < 0))
-            raise ValueError(
-                f"CSR: indptr[{k + 1}] = {self.indptr[k + 1]} must not be less than indptr[{k}] = {self.indptr[k]}"
-            )
+            raise ValueError(f"CSR: indptr[{k + 1}] = {self.indptr[k + 1]} must not be less than indptr[{k}] = {self.indptr[k]}")
 
     def __repr__(self) -> str:
         return f"CSR({len(self.indptr) - 1} rows, {len(self.indices)} entries)"

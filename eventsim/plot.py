@@ -28,6 +28,7 @@ INK, PALE, HAIR = "#2b2d33", "#7d818c", "#d8dae0"
 DOTS = 100_000  # drawn at most; more only blacken the picture
 TRACES = 5  # membranes drawn at most
 RESOLUTION = 3000  # points of a trace, the instants of spikes apart
+DIVERGED = 10.0  # where the trace of a model that spikes at infinity is cut off
 
 Classes = dict[str, tuple[Any, Any]]
 
@@ -63,7 +64,7 @@ def plot_result(result: Result, path: Any = None, *, classes: Classes | None = N
     heights = ([min(8.0, 1.6 + 0.42 * len(groups)), 1.8] if groups else []) + [0.9] * len(cells)
     figure = Figure(figsize=(10.0, 0.9 + sum(heights) + 0.2 * len(heights)), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
-    if not heights:
+    if not heights or not result.duration:
         figure.text(0.5, 0.5, "nothing was recorded", ha="center", color=PALE)
     else:
         axes = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
@@ -72,8 +73,10 @@ def plot_result(result: Result, path: Any = None, *, classes: Classes | None = N
         if groups:
             _raster(axes[0], groups)
             _rates(axes[1], groups, result)
-        for ax, cell in zip(axes[len(axes) - len(cells) :], cells, strict=True):
+        traces = axes[len(axes) - len(cells) :]
+        for ax, cell in zip(traces, cells, strict=True):
             membrane(ax, result, cell)
+            ax.sharey(traces[0])
         figure.align_ylabels(axes)
     if title:
         figure.suptitle(title, x=0.012, ha="left", fontsize=12, color=INK)
@@ -103,6 +106,8 @@ def membrane(ax: Any, result: Result, cell: View) -> None:
     grid = np.linspace(result.t_start, result.t_stop, RESOLUTION)
     t = np.unique(np.concatenate([grid, spikes, np.nextafter(spikes, result.t_start)]))
     v = result.V(cell, t)[:, 0]
+    if len(spikes) and "V_th" not in cell.population.model.parameters:
+        v = np.clip(v, -DIVERGED, DIVERGED)
     colour = COLOURS[-1]
     ax.plot(t, v, color=colour, linewidth=0.8)
     if len(spikes):
@@ -168,7 +173,7 @@ def _raster(ax: Any, groups: list[_Group]) -> None:
         y = top + h * (0.04 + 0.92 * (group.row[chosen] // step + 0.5) / rows)
         drawn += len(y)
         room = 0.92 * h * panel / rows  # points per neuron
-        if room > 2.5:
+        if room > 1.8:
             marker = dict(marker="|", markersize=min(9.0, 0.75 * room), markeredgewidth=0.9)
         else:
             marker = dict(marker="o", markersize=1.2, markeredgewidth=0.0)

@@ -92,6 +92,7 @@ class Simulation:
         self._engine.set_watch(spikes, states)
         for index in range(len(network.populations)):
             self._engine.reset_alarms(index)
+        self._latest = [_last_of_each(log.rows()) for log in self._engine.traces]
         self._wall["build"] = time.perf_counter() - began
 
     def _begin(self, network: Network, engine: Any, start: Time) -> None:
@@ -99,8 +100,8 @@ class Simulation:
         self._current = list(range(len(network.projections)))  # the engine's rows of each projection
         self._eras = [[(start, core.parameters)] for core in engine.populations]
         self._wall = {"build": 0.0, "simulate": 0.0}
-        self._latest = [log.rows() for log in engine.traces]  # the last record of each traced neuron before the next run
-        self._mark = self._totals()
+        # the last record of each neuron whose states are recorded: what a result of the next run starts from
+        self._latest = [_last_of_each(log.rows()) for log in engine.traces]
 
     # ---- running
 
@@ -165,7 +166,10 @@ class Simulation:
 
     def result(self) -> Result:
         """Result of everything since the start."""
-        return self._result(self._start, self._mark)
+        nothing = {name: np.zeros_like(value) if name == "_counts" else 0 for name, value in self._totals().items()}
+        none = [log.rows(log.n) for log in self._engine.traces]
+        start = {"_traced": [0] * len(none), "_latest": none, "_wall": {"simulate": 0.0}}
+        return self._result(self._start, nothing | start)
 
     def _totals(self) -> dict[str, Any]:
         e = self._engine

@@ -19,7 +19,7 @@ inputs = net.add("inputs", 2, es.SpikeSource(times=[5.0, 5.0], ids=[0, 1]))
 net.connect(inputs[0], cells, weight=2850.0, delay=1.0)
 net.connect(inputs[1], cells, weight=2850.0, delay=1.0 + gap)  # one delay per synapse
 
-result = es.simulate(net, 30.0, record_V=cells[[0, 100, 200, 300, 400]])
+result = es.simulate(net, 15.0, record_spikes=[cells], record_V=cells[[0, 200, 400, 600]])
 print(result)
 
 t, i = result.spikes("cells")

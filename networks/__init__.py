@@ -23,3 +23,18 @@ def load(name):
     if name not in NAMES:
         raise ValueError(f"networks: name = {name!r} is unknown; choose one of {', '.join(NAMES)}")
     return import_module(f"{__name__}.{name}")
+
+
+def scaled(network, n, scale):
+    """`n` neurons times `scale`, rounded.
+
+    Raises
+    ------
+    ValueError
+        If that leaves fewer than 10 neurons, or no finite number.
+    """
+    if not 9.5 < n * scale < float("inf"):
+        raise ValueError(
+            f"{network}: scale = {scale:g} makes a network of {n * scale:g} neurons; choose a scale above {10 / n:g}"
+        )
+    return round(n * scale)

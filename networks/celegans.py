@@ -15,7 +15,8 @@ Gentle-touch neurons: Chalfie et al. (1985), J. Neurosci. 5:956, doi:10.1523/JNE
 
 Expected
 --------
-TODO
+Touched for 1 s: 2650-3822 spikes of 63-65 neurons (ten seeds of this simulator), among them the command neurons AVA, AVB, AVD and
+PVC of the touch circuit; silence half a second after the touch ends. Above WEIGHT = 18 the activity sustains itself.
 """
 
 from pathlib import Path

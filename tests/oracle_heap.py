@@ -69,6 +69,8 @@ class Linear:
         names = ["g"] if self.model == "FlyLIF" else ["I_ex", "I_in"]
         for k, name in enumerate(names):
             self.y[k] = pop.start(name, 0.0, i) * self.scale
+            if self.rise[k] is not None:
+                self.z[k] = pop.start(name.replace("I_", "g_"), 0.0, i) * self.scale
 
     def configure(self, p):
         self.p = p

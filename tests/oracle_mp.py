@@ -116,7 +116,7 @@ class Linear:
                 currents = [(b, b, name) for b, _, name in currents]
         self.currents = [(b, r) for b, r, _ in currents]
         self.I = [mpf(pop.start(name, 0.0, i)) for _, _, name in currents]
-        self.Z = [mpf(0) for _ in currents]
+        self.Z = [mpf(pop.start(name.replace("I_", "g_"), 0.0, i)) if r else mpf(0) for _, r, name in currents]
         self.stc, self.h = mpf(pop.start("I_stc", 0.0, i)), mpf(pop.start("h", 0.0, i))
         self.refractory, self.armed, self.time = False, True, None
 

@@ -103,7 +103,7 @@ def test_every_network_runs(name, here, capsys):
         (["run", "cuba", "--duration", "nan"], ["nan"]),
         (["run", "cuba", "--seed", "-1"], ["seed", "-1"]),
         (["run", "cuba", "--threads", "0"], ["threads", "0"]),
-        (["run", "cuba", "--scale", "0"], ["0"]),
+        (["run", "cuba", "--scale", "0"], ["scale = 0", "cuba"]),
         (["run", "microcircuit", "--scale", "3"], ["scale", "3", "1"]),
         (["run", "fly_brain", "--scale", "0.5"], ["--scale", "0.5", "fly_brain"]),
         (["run", "cuba", "--out", "picture.bmp"], ["--out", "picture.bmp", ".png"]),
@@ -127,6 +127,20 @@ def test_a_wrong_command_is_told_in_one_line(arguments, capsys):
     assert end.value.code == 2
     err = capsys.readouterr().err
     assert "error: " in err and "--help" in err and err.count("\n") == 1
+
+
+def test_an_interrupted_run_shows_what_it_has(here, monkeypatch, capsys):
+    run = es.Simulation.run
+
+    def interrupted(self, duration, *more):
+        run(self, duration / 2, *more)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(es.Simulation, "run", interrupted)
+    assert main(["run", "celegans", "--duration", "100"]) == 130
+    out, err = capsys.readouterr()
+    assert "50 ms" in out and err == "interrupted at t = 50 ms\n"
+    assert (here / "celegans.png").exists()
 
 
 def test_without_matplotlib_the_run_finishes(here, monkeypatch, capsys):

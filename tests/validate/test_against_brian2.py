@@ -23,6 +23,8 @@ T = 60.0  # ms
 
 MEMBRANE = dict(C_m=250.0, tau_m=20.0, E_L=0.0, V_th=15.0, V_reset=0.0, t_ref=2.0, I_e=0.0)
 SYNAPSES = dict(tau_syn_ex=2.0, tau_syn_in=5.0)
+RISE_AND_DECAY = dict(tau_rise_ex=0.5, tau_decay_ex=4.0, tau_rise_in=1.0, tau_decay_in=6.0)
+INTEGRATOR = dict(C_m=250.0, V_th=15.0, V_reset=0.0, t_ref=2.0, I_e=20.0)
 ADAPTATION = dict(q_stc=100.0, tau_stc=50.0, q_sfa=3.0, tau_sfa=30.0)
 FLY = dict(tau_m=20.0, tau_syn=5.0, E_L=-52.0, V_th=-45.0, V_reset=-52.0, t_ref=2.2)
 
@@ -32,6 +34,8 @@ CASES = {
     "LIF, reset above rest": ("LIF", MEMBRANE | SYNAPSES | dict(V_reset=5.0, I_e=100.0), (100.0, -200.0, 400.0), None),
     "DeltaLIF": ("DeltaLIF", MEMBRANE, (1.5, -3.0, 5.0), None),
     "AlphaLIF": ("AlphaLIF", MEMBRANE | SYNAPSES, (60.0, -90.0, 250.0), None),
+    "DoubleExpLIF": ("DoubleExpLIF", MEMBRANE | RISE_AND_DECAY, (60.0, -90.0, 250.0), None),
+    "PerfectIntegrator": ("PerfectIntegrator", INTEGRATOR | SYNAPSES, (100.0, -100.0, 400.0), None),
     "AdaptiveLIF": ("AdaptiveLIF", MEMBRANE | SYNAPSES | ADAPTATION, (150.0, -200.0, 800.0), None),
     "QIF": ("QIF", dict(tau_m=10.0), (0.5, -0.7, 4.0), (-1.0, 0.5)),
     "FlyLIF": ("FlyLIF", FLY, (3.0, -4.0, 12.0), None),

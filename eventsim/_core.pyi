@@ -1,0 +1,341 @@
+"""Typed face of the compiled module. Shapes and units stand in the docstrings of ext/*.pxi."""
+
+from typing import Any, Literal, Self, final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .distributions import Distribution, Steps
+from .model import Model
+
+_Value = float | ArrayLike | Distribution
+_Injected = _Value | Steps
+_Reset = Literal["value", "subtract", "none"]
+_F64 = NDArray[np.float64]
+_I64 = NDArray[np.int64]
+_I32 = NDArray[np.int32]
+
+__all__ = [
+    "LIF",
+    "QIF",
+    "AdaptiveLIF",
+    "AlphaLIF",
+    "DeltaLIF",
+    "DoubleExpLIF",
+    "FlyLIF",
+    "LeakyIntegrator",
+    "PerfectIntegrator",
+    "Poisson",
+    "SpikeSource",
+]
+
+# ---- models
+
+class SpikingMembrane(Model): ...
+
+class LIF(SpikingMembrane):
+    def __init__(
+        self,
+        *,
+        C_m: _Value = ...,
+        tau_m: _Value = ...,
+        E_L: _Value = ...,
+        V_th: _Value = ...,
+        V_reset: _Value = ...,
+        t_ref: _Value = ...,
+        I_e: _Injected = ...,
+        tau_syn_ex: _Value = ...,
+        tau_syn_in: _Value = ...,
+        reset: _Reset = ...,
+    ) -> None: ...
+
+class PerfectIntegrator(SpikingMembrane):
+    def __init__(
+        self,
+        *,
+        C_m: _Value = ...,
+        t_ref: _Value = ...,
+        I_e: _Injected = ...,
+        tau_syn_ex: _Value = ...,
+        tau_syn_in: _Value = ...,
+        V_th: _Value = ...,
+        V_reset: _Value = ...,
+        reset: _Reset = ...,
+    ) -> None: ...
+
+class LeakyIntegrator(Model):
+    def __init__(
+        self,
+        *,
+        C_m: _Value = ...,
+        tau_m: _Value = ...,
+        E_L: _Value = ...,
+        I_e: _Injected = ...,
+        tau_syn_ex: _Value = ...,
+        tau_syn_in: _Value = ...,
+    ) -> None: ...
+
+class DeltaLIF(SpikingMembrane):
+    def __init__(
+        self,
+        *,
+        C_m: _Value = ...,
+        tau_m: _Value = ...,
+        E_L: _Value = ...,
+        V_th: _Value = ...,
+        V_reset: _Value = ...,
+        t_ref: _Value = ...,
+        I_e: _Injected = ...,
+        reset: _Reset = ...,
+    ) -> None: ...
+
+class DoubleExpLIF(SpikingMembrane):
+    def __init__(
+        self,
+        *,
+        C_m: _Value = ...,
+        tau_m: _Value = ...,
+        E_L: _Value = ...,
+        V_th: _Value = ...,
+        V_reset: _Value = ...,
+        t_ref: _Value = ...,
+        I_e: _Injected = ...,
+        tau_rise_ex: _Value = ...,
+        tau_decay_ex: _Value = ...,
+        tau_rise_in: _Value = ...,
+        tau_decay_in: _Value = ...,
+        reset: _Reset = ...,
+    ) -> None: ...
+
+class AlphaLIF(SpikingMembrane):
+    def __init__(
+        self,
+        *,
+        C_m: _Value = ...,
+        tau_m: _Value = ...,
+        E_L: _Value = ...,
+        V_th: _Value = ...,
+        V_reset: _Value = ...,
+        t_ref: _Value = ...,
+        I_e: _Injected = ...,
+        tau_syn_ex: _Value = ...,
+        tau_syn_in: _Value = ...,
+        reset: _Reset = ...,
+    ) -> None: ...
+
+class AdaptiveLIF(SpikingMembrane):
+    def __init__(
+        self,
+        *,
+        C_m: _Value = ...,
+        tau_m: _Value = ...,
+        E_L: _Value = ...,
+        V_th: _Value = ...,
+        V_reset: _Value = ...,
+        t_ref: _Value = ...,
+        I_e: _Injected = ...,
+        tau_syn_ex: _Value = ...,
+        tau_syn_in: _Value = ...,
+        q_stc: _Value = ...,
+        tau_stc: _Value = ...,
+        q_sfa: _Value = ...,
+        tau_sfa: _Value = ...,
+        reset: _Reset = ...,
+    ) -> None: ...
+
+class QIF(Model):
+    def __init__(self, *, tau_m: _Value = ..., V_reset: _Value = ..., t_ref: _Value = ...) -> None: ...
+
+class FlyLIF(SpikingMembrane):
+    def __init__(
+        self,
+        *,
+        tau_m: _Value = ...,
+        tau_syn: _Value = ...,
+        E_L: _Value = ...,
+        V_th: _Value = ...,
+        V_reset: _Value = ...,
+        t_ref: _Value = ...,
+    ) -> None: ...
+
+class Poisson(Model):
+    def __init__(self, *, rate: _Injected = ...) -> None: ...
+
+class SpikeSource(Model):
+    times: _F64
+    ids: _I64
+    def __init__(self, times: ArrayLike = ..., ids: ArrayLike = ...) -> None: ...
+
+# ---- the built network
+
+HEAD_WIDTH: int
+
+class Population:
+    n: int
+    first: int
+    index: int
+    model: Model
+    parameters: dict[str, _F64]
+    state: _F64
+    coef: _F64
+    def __init__(
+        self, model: Model, n: int, parameters: dict[str, _F64], first: int, index: int, epoch: float, offset: float
+    ) -> None: ...
+    def configure(self, parameters: dict[str, _F64]) -> None: ...
+    def coefficients(self, p: dict[str, _F64]) -> list[_F64]: ...
+    def set_steps(self, times: _F64, values: _F64) -> None: ...
+    def inputs(self) -> dict[str, Any]: ...
+    def set_inputs(self, inputs: dict[str, Any]) -> None: ...
+    def evolve(self, rows: _F64, ids: _I64, times: _F64) -> None: ...
+    def certified_wait(self, row: _F64, j: int, t: float) -> float: ...
+
+@final
+class LIFPopulation(Population): ...
+
+@final
+class DeltaPopulation(Population): ...
+
+@final
+class DoubleExpPopulation(Population): ...
+
+@final
+class AdaptivePopulation(Population): ...
+
+@final
+class QIFPopulation(Population): ...
+
+@final
+class FlyPopulation(Population): ...
+
+@final
+class PoissonPopulation(Population):
+    seed: int
+    def set_rates(self, seed: int, times: _F64, values: _F64) -> None: ...
+    def restart(self, epoch: float, offset: float) -> None: ...
+
+@final
+class SpikeSourcePopulation(Population):
+    def set_spikes(self, times: _F64, ids: _I64) -> None: ...
+    def pending(self) -> tuple[_F64, _I64]: ...
+
+@final
+class Rows:
+    indptr: _I64
+    indices: _I32
+    weight: NDArray[Any]
+    delay: NDArray[Any]
+    post: Population
+    port: int
+    first: int
+    pre: int
+    def __init__(
+        self,
+        pre: Population,
+        post: Population,
+        port: int,
+        indptr: _I64,
+        indices: _I32,
+        weight: NDArray[Any],
+        delay: NDArray[Any],
+    ) -> None: ...
+    def set_weight(self, weight: NDArray[Any]) -> None: ...
+
+# ---- the engine
+
+PAUSED_CODE: int
+NO_MEMORY_CODE: int
+RAN_AWAY_CODE: int
+FLIGHT: np.dtype[Any]
+
+@final
+class Flights:
+    pushes: int
+    pops: int
+    def dump(self) -> NDArray[Any]: ...
+    def drain(self, n: int) -> NDArray[Any]: ...
+    def load(self, entries: NDArray[Any]) -> None: ...
+    def check(self) -> None: ...
+
+@final
+class Alarms:
+    n: int
+    size: int
+    moves: int
+    def __new__(cls, size: int) -> Self: ...
+    def dump(self) -> _F64: ...
+    def move(self, neuron: int, epoch: float, offset: float) -> None: ...
+    def first(self) -> int: ...
+    def load(self, times: _F64) -> None: ...
+    def check(self) -> None: ...
+
+@final
+class Log:
+    n: int
+    width: int
+    def __new__(cls, width: int) -> Self: ...
+    def rows(self, start: int = 0) -> _F64: ...
+    def extend(self, rows: _F64) -> None: ...
+
+@final
+class Engine:
+    populations: list[Any]
+    projections: list[Rows]
+    outgoing: list[_I32]
+    flights: Flights
+    alarms: Alarms
+    spikes: Log
+    traces: list[Log]
+    watch: NDArray[np.uint8]
+    counts: _I64
+    synaptic_events: int
+    solver_steps: int
+    predictions: int
+    n_spikes: int
+    def __init__(self, populations: list[Any], projections: list[Rows], epoch: float, offset: float) -> None: ...
+    @property
+    def time(self) -> tuple[float, float]: ...
+    def set_projections(self, projections: list[Rows], current: list[int]) -> None: ...
+    def set_watch(self, spikes: NDArray[np.bool_], states: NDArray[np.bool_]) -> None: ...
+    def run(self, epoch: float, offset: float, quota: int) -> int: ...
+    def reset_alarms(self, index: int) -> None: ...
+    def schedule_steps(self, index: int) -> None: ...
+    def runaways(self) -> list[int]: ...
+    def snapshot(self) -> dict[str, NDArray[Any]]: ...
+    def restore(self, state: dict[str, NDArray[Any]]) -> None: ...
+    def check(self) -> None: ...
+
+# ---- random numbers and connections
+
+DISTRIBUTIONS: dict[str, int]
+
+def philox_blocks(seed: int, purpose: int, id: int, n: int) -> NDArray[np.uint64]: ...
+def quantiles(name: str, a: float, b: float, u: _F64) -> _F64: ...
+def draw(
+    kind: int,
+    a: float,
+    b: float,
+    low: float,
+    high: float,
+    clip: bool,
+    seed: int,
+    purpose: int,
+    first_id: int,
+    out: NDArray[Any],
+) -> int: ...
+def unit_peak(decay: ArrayLike, rise: ArrayLike) -> _F64: ...
+def aligned_zeros(n: int, width: int) -> _F64: ...
+def probability_rows(
+    p: float, n_post: int, skipped: _I32, seed: int, purpose: int, indptr: _I64, indices: _I32 | None
+) -> None: ...
+def chosen_rows(n_post: int, skipped: _I32, repeats: bool, seed: int, purpose: int, indptr: _I64, indices: _I32) -> None: ...
+def chosen_columns(
+    k: int, n_pre: int, skipped: _I32, repeats: bool, seed: int, purpose: int, ends: _I64, indices: _I32 | None
+) -> None: ...
+def shared_out(total: int, n_post: int, skipped: _I32, repeats: bool, seed: int, purpose: int, counts: _I64) -> None: ...
+def rows_of_pairs(pre: _I32, ends: _I64, order: _I64) -> None: ...
+def sort_rows(indptr: _I64, *arrays: NDArray[Any]) -> None: ...
+
+MEMBRANE: dict[str, Any]
+SYNAPSES: dict[str, Any]
+RESET: dict[str, tuple[str, ...]]
+RESETS: dict[str, int]
