@@ -60,7 +60,6 @@ class PerfectIntegrator(SpikingMembrane):
         tau_syn_in: _Value = ...,
         V_th: _Value = ...,
         V_reset: _Value = ...,
-        reset: _Reset = ...,
     ) -> None: ...
 
 class LeakyIntegrator(Model):

@@ -111,12 +111,12 @@ class Model:
 
 
 def require(me: Model, p: dict[str, np.ndarray], lower: str, upper: str, reason: str) -> None:
-    """Raise ValueError unless p[lower] < p[upper] for every neuron."""
-    if lower in p and upper in p:
-        a, b = np.broadcast_arrays(p[lower], p[upper]) if len({len(p[lower]), len(p[upper])} - {1}) < 2 else (None, None)
-        if a is not None and not np.all(a < b):
-            k = int(np.flatnonzero(~(a < b))[0])
-            where = f" (neuron {k})" if a.size > 1 else ""
-            raise ValueError(
-                f"{type(me).__name__}: {lower} = {a[k]:g} is not below {upper} = {b[k]:g}{where}; {reason}"
-            )
+    """Raise ValueError unless p[lower] < p[upper] for every neuron, as far as both are known."""
+    if lower not in p or upper not in p or len({1, len(p[lower]), len(p[upper])}) > 2:
+        return  # lengths that contradict each other are for the check against the number of neurons
+    a, b = np.broadcast_arrays(p[lower], p[upper])
+    wrong = np.flatnonzero(~(a < b))
+    if len(wrong):
+        k = wrong[0]
+        where = f" (neuron {k})" if a.size > 1 else ""
+        raise ValueError(f"{type(me).__name__}: {lower} = {a[k]:g} is not below {upper} = {b[k]:g}{where}; {reason}")

@@ -79,7 +79,7 @@ def plot_result(result: Result, path: Any = None, *, classes: Classes | None = N
             ax.sharey(traces[0])
         figure.align_ylabels(axes)
     if title:
-        figure.suptitle(title, x=0.012, ha="left", fontsize=12, color=INK)
+        figure.suptitle(title, x=0.012, ha="left", fontsize=11, color=INK)
     if path is not None:
         figure.savefig(path)
     return figure
@@ -194,7 +194,7 @@ def _raster(ax: Any, groups: list[_Group]) -> None:
 
 def _rates(ax: Any, groups: list[_Group], result: Result, bin_ms: float | None = None) -> None:
     spikes = sum(len(group.time) for group in groups)
-    bins = min(120, max(10, spikes // 5))  # few spikes, few bins
+    bins = min(120, max(20, spikes // (20 * len(groups))))  # few spikes, few bins
     width = bin_ms or _nice(result.duration / bins)
     edges = result.t_start + width * np.arange(max(1, round(result.duration / width)) + 1)
     edges[-1] = result.t_stop  # the last bin may be a little shorter or longer

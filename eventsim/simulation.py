@@ -128,7 +128,7 @@ class Simulation:
         Raises
         ------
         RuntimeError
-            If a neuron would fire for ever at one instant (a zero-delay cycle); names neurons.
+            If a neuron would fire for ever at one instant (a zero-delay cycle), or a state overflows; names neurons.
         MemoryError
             If the recording or the queue cannot grow; everything up to ``sim.time`` is kept.
         """
@@ -142,6 +142,8 @@ class Simulation:
                     bar.at(_elapsed(start, self._engine.time))
                 if code == _core.RAN_AWAY_CODE:
                     raise RuntimeError(self._runaway_message())
+                if code == _core.NOT_FINITE_CODE:
+                    raise RuntimeError(self._overflow_message())
                 if code == _core.NO_MEMORY_CODE:
                     raise MemoryError(
                         "Simulation.run: no memory for spikes in flight or recordings; record fewer neurons "
@@ -162,6 +164,16 @@ class Simulation:
             f"Simulation.run: neurons {', '.join(named)}{' and more' if len(gids) > 5 else ''} fire for ever at "
             f"t = {self._engine.time[0] + self._engine.time[1]:g} ms; they form a cycle of zero delay: give it a delay, "
             "or the neurons a refractory time t_ref"
+        )
+
+    def _overflow_message(self) -> str:
+        gid = self._engine.overflowed
+        population = next(p for p in self.network.populations if p.first <= gid < p.first + p.n)
+        core, j = self._engine.populations[population.index], gid - population.first
+        state = ", ".join(f"{k} = {v:g}" for k, v in zip(core.model.states, core.state[j, _core.HEAD_WIDTH :], strict=True))
+        return (
+            f"Simulation.run: the state of {population.name}[{j}] is not finite any more at t = "
+            f"{self._engine.time[0] + self._engine.time[1]:g} ms ({state}); check its weights, currents and parameters"
         )
 
     def result(self) -> Result:

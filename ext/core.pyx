@@ -39,7 +39,7 @@ include "recorder.pxi"      # the only code that appends
 include "engine.pxi"        # the event loop
 
 #: For Python: the columns of a state row before the model's states, and what Engine.run returns besides 0.
-HEAD_WIDTH, PAUSED_CODE, NO_MEMORY_CODE, RAN_AWAY_CODE = HEAD, PAUSED, NO_MEMORY, RAN_AWAY
+HEAD_WIDTH, PAUSED_CODE, NO_MEMORY_CODE, RAN_AWAY_CODE, NOT_FINITE_CODE = HEAD, PAUSED, NO_MEMORY, RAN_AWAY, NOT_FINITE
 
 #: What ``from eventsim._core import *`` gives: every model description, so that a new model is one file and one line.
 __all__ = [name for name, thing in list(globals().items())

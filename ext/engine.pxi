@@ -5,6 +5,7 @@ cdef enum:
     PAUSED = 1              # the quota of events is used up
     NO_MEMORY = -1
     RAN_AWAY = -2           # a neuron fires for ever at one instant
+    NOT_FINITE = -3         # a state has overflowed
 
 cdef enum:
     WATCH_SPIKES = 1
@@ -37,6 +38,7 @@ cdef class Engine:
     cdef Py_ssize_t n_touched, touched_capacity
     cdef Time now                                   # of the last event
     cdef readonly int64_t synaptic_events, solver_steps, predictions, n_spikes
+    cdef readonly int64_t overflowed                # a neuron whose state is not finite any more; -1: none
 
     def __init__(self, list populations, list projections, double epoch, double offset):
         self.populations = populations
@@ -57,7 +59,7 @@ cdef class Engine:
         self.watch, self.counts = np.zeros(self.n, np.uint8), np.zeros(self.n, np.int64)
         self.watch_view, self.counts_view = self.watch, self.counts
         self.traced = np.zeros(len(populations), np.uint8)
-        self.now = at_time(epoch, offset)
+        self.now, self.overflowed = at_time(epoch, offset), -1
         self.set_projections(projections, list(range(len(projections))))
 
     def __dealloc__(self):
@@ -107,7 +109,7 @@ cdef class Engine:
         cdef int code = REACHED
         cdef bint arrival
         cdef Time next
-        while code == REACHED:
+        while code == REACHED and self.overflowed < 0:
             next = self.alarms.heap[0].time if self.alarms.n else NEVER
             arrival = self.flights.n > 0 and not before(next, self.flights.heap[0].arrival)
             if arrival:
@@ -119,7 +121,7 @@ cdef class Engine:
             self.now = next
             code = self.arrivals(next) if arrival else self.threshold(
                 <Population> self.population[self.owner[self.alarms.heap[0].neuron]], self.alarms.heap[0].neuron, next)
-        return code
+        return code if self.overflowed < 0 else NOT_FINITE
 
     cdef int arrivals(self, Time t) noexcept nogil:
         """Deliver everything that arrives at t, in the order of sources and synapses; then set the targets' alarms."""
@@ -200,8 +202,12 @@ cdef class Engine:
 
     cdef void settle(self, Population p, Py_ssize_t j) noexcept nogil:
         """After any change of neuron j's state: set its alarm and, if it is watched, record the state."""
+        cdef Time alarm = p.alarm(j)
         p.mark[j] = 0
-        self.alarms.set(p.first + j, p.alarm(j))
+        if isnan(alarm.epoch):
+            self.overflowed = p.first + j
+            alarm = NEVER
+        self.alarms.set(p.first + j, alarm)
         if self.watch_view[p.first + j] & WATCH_STATE:
             self.trace_state(<Log> self.trace[p.index], p, j)
 

@@ -1,4 +1,4 @@
-"""C. elegans: all chemical synapses among the 301 neurons of the hermaphrodite worm, touched at its head.
+"""C. elegans: all chemical synapses among the 301 neurons of the worm, touched at its head.
 
 Data: who synapses on whom and with how many sections of electron micrographs (3701 connections, 20,930 sections), and the
 transmitter of most neurons.
@@ -16,7 +16,7 @@ Gentle-touch neurons: Chalfie et al. (1985), J. Neurosci. 5:956, doi:10.1523/JNE
 Expected
 --------
 Touched for 1 s: 2650-3822 spikes of 63-65 neurons (ten seeds of this simulator), among them the command neurons AVA, AVB, AVD and
-PVC of the touch circuit; silence half a second after the touch ends. Above WEIGHT = 18 the activity sustains itself.
+PVC of the touch circuit; silence half a second after the touch ends. From weight = 17.5 on the activity sustains itself.
 """
 
 from pathlib import Path
@@ -55,7 +55,8 @@ def build(stimulus=TOUCH, rate=100.0, weight=WEIGHT):
     ValueError
         If a name is not that of a neuron.
     """
-    names, pre, post, weights = neurons(), *synapses(weight)
+    names = neurons()
+    pre, post, weights = synapses(weight)
     unknown = sorted(set(stimulus) - set(names))
     if unknown:
         raise ValueError(f"celegans: stimulus = {unknown[0]!r} is not a neuron; celegans.neurons() lists the names")

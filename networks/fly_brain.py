@@ -1,4 +1,4 @@
-"""Fly brain: the right half of an adult Drosophila brain, 66,658 neurons and 1,231,192 signed connections, smelling.
+"""Fly brain: the right half of an adult fly smells; 66,658 neurons, 1,231,192 signed connections.
 
 Wiring: FlyWire, materialisation 783, all pairs of neurons of the right side with at least 5 synapses (15,196,728 synapses in
 all). Missing are connections across the midline, those of neurons in the centre and those of fewer than 5 synapses, so

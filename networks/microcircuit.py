@@ -1,4 +1,4 @@
-"""Microcircuit: the four layers of cortex under 1 mm^2 of surface, 77,169 neurons and 299 million synapses at full scale.
+"""Microcircuit: four layers of cortex under 1 mm², at full scale 77,169 neurons and 299 million synapses.
 
 Eight populations (excitatory and inhibitory of layers 2/3, 4, 5 and 6) with measured sizes and connection probabilities;
 weights and delays are normally distributed, delays are real numbers; a Poisson background at exact times stands for the

@@ -1,4 +1,4 @@
-"""Very sparse activity: the kind of network an event-driven simulator is for.
+"""Very sparse activity: delays of 1 to 20 ms, hardly any spikes; the kind of network event-driven simulators are for.
 
 LIF neurons with 80 excitatory and 20 inhibitory inputs each, all delays uniform between 1 and 20 ms, and one strong
 "kick" input (40 mV of charge: always a spike) from one of n / 100 sources that fire at the wanted rate. Nothing else
