@@ -244,6 +244,7 @@ class Rows:
 PAUSED_CODE: int
 NO_MEMORY_CODE: int
 RAN_AWAY_CODE: int
+NOT_FINITE_CODE: int
 FLIGHT: np.dtype[Any]
 
 @final
@@ -290,6 +291,7 @@ class Engine:
     solver_steps: int
     predictions: int
     n_spikes: int
+    overflowed: int
     def __init__(self, populations: list[Any], projections: list[Rows], epoch: float, offset: float) -> None: ...
     @property
     def time(self) -> tuple[float, float]: ...

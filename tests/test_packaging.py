@@ -99,7 +99,7 @@ def test_import_is_silent_and_light():
 @pytest.mark.validate
 @pytest.mark.build
 @pytest.mark.parametrize("which", ["oldest", "newest"])
-def test_suite_passes_with_oldest_and_newest_dependencies(which, dist, tmp_path):
+def test_suite_passes_with_other_dependencies(which, dist, tmp_path):
     (wheel,) = dist.glob("*.whl")
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / "bin" / "python"
@@ -110,8 +110,9 @@ def test_suite_passes_with_oldest_and_newest_dependencies(which, dist, tmp_path)
     done = subprocess.run([*command, "pytest", "hypothesis", "mpmath", "matplotlib"], capture_output=True, text=True)
     if done.returncode:
         pytest.skip(f"cannot install the {which} dependencies here: {done.stderr.strip().splitlines()[-1]}")
-    shutil.copytree(ROOT, tmp_path / "copy", ignore=shutil.ignore_patterns(".*", "build", "eventsim", "ext", "*.so"))
+    shutil.copytree(ROOT, tmp_path / "copy", ignore=shutil.ignore_patterns(".*", "build", "*.so"))
     environment = os.environ | {"PYTHONSAFEPATH": "1", "HYPOTHESIS_PROFILE": "quick"}
     environment.pop("PYTHONPATH", None)
     selection = "not validate and not huge and not build"
-    print(run(python, "-m", "pytest", "-q", "-m", selection, cwd=tmp_path / "copy", env=environment)[-2000:])
+    print(run(python, "-m", "pip", "list", "--format=freeze"))
+    print(run(python, "-m", "pytest", "-q", "-m", selection, cwd=tmp_path / "copy", env=environment)[-200:])

@@ -19,10 +19,12 @@ cdef class FlyPopulation(Population):
     cdef void flow(self, Neuron *n, const double *q, double t) noexcept nogil:
         cdef FlyState *s = <FlyState *> n
         cdef const FlyCoef *p = <const FlyCoef *> q
-        s.u = s.u * exp(-p.a * t)
+        cdef double e_m = exp(-p.a * t), e_g
+        s.u *= e_m
         if s.g != 0.0:
-            s.u += p.a * s.g * kappa(p.a, p.b, t)
-            s.g *= exp(-p.b * t)
+            e_g = exp(-p.b * t)
+            s.u += p.a * s.g * kappa_from(max(e_m, e_g), fabs(p.b - p.a), t)
+            s.g *= e_g
 
     cdef void receive(self, Neuron *n, const double *q, int port, double w, bint refractory) noexcept nogil:
         cdef FlyState *s = <FlyState *> n
@@ -34,13 +36,13 @@ cdef class FlyPopulation(Population):
     cdef double wait(self, const Neuron *n, const double *q, double t, double sign) noexcept nogil:
         cdef const FlyState *s = <const FlyState *> n
         cdef const FlyCoef *p = <const FlyCoef *> q
-        cdef double gained = s.u * expm1(-p.a * t)
+        cdef double gained = 0.0, g = s.g
         cdef Drive drive
-        drive.rise = drive.rate = drive.slope = 0.0
-        if s.g != 0.0:
-            gained += p.a * s.g * kappa(p.a, p.b, t)
-            add_current(&drive, p.a * s.g * exp(-p.b * t), p.b)
-        drive.slope -= p.a * (s.u + gained)
+        if t > 0.0:
+            gained = s.u * expm1(-p.a * t) + p.a * s.g * kappa(p.a, p.b, t)
+            g = s.g * exp(-p.b * t)
+        drive.slope, drive.rise, drive.rate = -p.a * (s.u + gained), 0.0, 0.0
+        add_current(&drive, p.a * g, p.b)
         return approach((p.c - s.u) - gained, p.a, drive, TO_VALUE, 0.0)
 
     cdef void reset(self, Neuron *n, const double *q, bint falls) noexcept nogil:
