@@ -173,10 +173,6 @@ cdef class Population:
             self.flow(s, q, elapsed(s.at, t))
             s.at = t
 
-    cdef inline void expect(self, Py_ssize_t j) noexcept nogil:
-        """Fetch the state of a neuron that will receive something soon."""
-        prefetch(self.rows + j * self.width)
-
     cdef Py_ssize_t receive_row(self, Time t, int port, const int32_t *target, Values weight, int64_t lo, int64_t hi,
                                 Touched *touched, Py_ssize_t n_touched) noexcept nogil:
         """Deliver synapses lo..hi of a row; append the targets not yet touched at this instant. Cost: O(hi - lo)."""

@@ -28,11 +28,6 @@ cdef class Rows:
     cdef inline const int32_t *targets(self) noexcept nogil:
         return &self.target[0]
 
-    cdef inline void expect(self, int64_t k) noexcept nogil:
-        """Synapse k of a row is the next of a spike in flight; its turn comes after up to some thousand other arrivals.
-        Fetch its target's state (a third of the time of sparse networks: benchmarks/README.md)."""
-        self.post.expect(self.target[k])
-
     cdef inline int64_t start(self, int64_t source) noexcept nogil:
         return self.ptr[source - self.first]
 
