@@ -142,7 +142,7 @@ cdef class Engine:
 
     cdef int deliver(self, Rows rows, Flight f, Time t) noexcept nogil:
         """Deliver the synapses of the earliest flight that are due at t and move its cursor on."""
-        cdef int64_t lo = f.cursor, hi = lo, stop = rows.stop(f.source)
+        cdef int64_t lo = f.cursor, hi = lo, stop = f.stop
         if rows.delays.stride == 0:
             hi = stop
         while hi < stop and not before(t, f.arrival):
@@ -202,8 +202,8 @@ cdef class Engine:
 
     cdef void send(self, Rows rows, int32_t projection, int64_t gid, Time t) noexcept nogil:
         cdef Flight f
-        f.cursor = rows.start(gid)
-        if f.cursor < rows.stop(gid):
+        f.cursor, f.stop = rows.start(gid), rows.stop(gid)
+        if f.cursor < f.stop:
             f.departure, f.source, f.projection = t, <int32_t> gid, projection
             f.arrival = later(t, value(rows.delays, f.cursor))
             self.flights.push(&f)
@@ -267,7 +267,7 @@ cdef class Engine:
         """Queue the first step of the current injected into a population."""
         cdef Population p = self.populations[index]
         cdef Flight f
-        f.source, f.projection, f.cursor = -1, index, 0
+        f.source, f.projection, f.cursor, f.stop = -1, index, 0, 0
         f.arrival = f.departure = at_time(p.step_times[0, 0], p.step_times[0, 1])
         if self.flights.reserve(1):
             raise MemoryError("Engine: no memory for the injected currents")

@@ -7,9 +7,9 @@ cdef struct Flight:
     Time departure          # when the source spiked
     int32_t source          # global id; -1: a step of an injected current
     int32_t projection      # index in the engine; for a step, the population
-    int64_t cursor          # position in the delay-sorted row
+    int64_t cursor, stop    # position in the delay-sorted row, and its end
 
-FLIGHT = np.dtype([("arrival", "f8", 2), ("departure", "f8", 2), ("source", "i4"), ("projection", "i4"), ("cursor", "i8")])
+FLIGHT = np.dtype([("arrival", "f8", 2), ("departure", "f8", 2), ("source", "i4"), ("projection", "i4"), ("cursor", "i8"), ("stop", "i8")])
 
 cdef inline bint sooner(const Flight *a, const Flight *b) noexcept nogil:
     if not same(a.arrival, b.arrival):
