@@ -36,18 +36,18 @@ cdef inline double crossing(double g, double d, double a) noexcept nogil:
 
 cdef inline double certified_wait(double g, double a, Drive drive) noexcept nogil:
     """Lower bound of the time until u gains g >= 0; infinity only if it never will."""
-    cdef double d = drive.slope, growth, h
+    cdef double d = drive.slope, growth, h, wait
     if a * g >= d + drive.rise:                      # not even with all inhibition gone
         return INFINITY
     if drive.rise == 0.0:
         return crossing(g, d, a)
     # How far to look: twice the time in which d s + growth s^2/2 gains g; u'' <= growth as long as u does not turn back.
-    if d > 0.0:
-        h = 4.0 * g / (d + sqrt(d * d + 2.0 * drive.rate * g))
-    else:
-        growth = drive.rate - a * d
-        h = 2.0 * (sqrt(d * d + 2.0 * growth * g) - d) / growth
-    return min(h, crossing(g, d + min(drive.rate * h, drive.rise), a))
+    growth = drive.rate - a * min(d, 0.0)
+    h = 4.0 * g / (d + sqrt(d * d + 2.0 * growth * g)) if d > 0.0 else 2.0 * (sqrt(d * d + 2.0 * growth * g) - d) / growth
+    wait = min(h, crossing(g, d + min(drive.rate * h, drive.rise), a))
+    if d < 0.0:     # u falls at least until its majorised slope, d exp(-a s) + rate (1 - exp(-a s))/a, is 0
+        wait = max(wait, -d / drive.rate if a == 0.0 else log1p(-a * d / drive.rate) / a)
+    return wait
 
 # ---- the propagators all linear models share
 
@@ -65,7 +65,7 @@ cdef inline double kappa_from(double slower, double difference, double t) noexce
 
 cdef inline double kappa3(double a, double b, double c, double t) noexcept nogil:
     """int_0^t exp(-a (t-s)) kappa(b, c, s) ds: t^2 times the second divided difference of exp, symmetric, smooth."""
-    cdef double lo = min(a, min(b, c)), hi = max(a, max(b, c)), mid = a + b + c - lo - hi
+    cdef double lo = min(a, min(b, c)), hi = max(a, max(b, c)), mid = max(min(a, b), min(max(a, b), c))
     cdef double p, q, p_k = 1.0, h = 1.0, inverse = 0.5, total = 0.5
     cdef int k
     if (hi - lo) * t > 1.0:

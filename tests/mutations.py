@@ -36,7 +36,7 @@ MUTATIONS = [
     Mutation("fading inhibition forgotten", "ext/solver.pxi", "        drive.rise -= J\n", "        drive.rise -= 0.0\n"),
     Mutation("fading inhibition half as fast", "ext/solver.pxi", "drive.rate -= b * J", "drive.rate -= 0.5 * b * J"),
     Mutation("present current for the largest", "ext/solver.pxi", "if a * g >= d + drive.rise:", "if a * g >= d:"),
-    Mutation("look-ahead not bounded", "ext/solver.pxi", "return min(h, crossing(", "return max(h, crossing("),
+    Mutation("look-ahead not bounded", "ext/solver.pxi", "wait = min(h, crossing(", "wait = max(h, crossing("),
     Mutation("excitation and inhibition swapped", "ext/models/lif.pxi", "if w >= 0.0:", "if w < 0.0:"),
     Mutation("kappa from the wrong exponential", "ext/solver.pxi", "exp(-min(a, b) * t)", "exp(-max(a, b) * t)"),
     Mutation("third kernel without its square", "ext/solver.pxi", "return t * t * exp(-lo * t)", "return t * exp(-lo * t)"),
