@@ -185,7 +185,7 @@ def scaled(net, factor):
         if pop.model != "SpikeSource":
             for key in ("E_L", "V_th", "V_reset", "V_m"):
                 default = DEFAULTS[pop.model].get(key)
-                if default is not None and key not in pop.params:
+                if default is not None and key not in pop.params and (pop.model, key) != ("PerfectIntegrator", "E_L"):
                     pop.params[key] = default * factor
     for e in net.edges:
         e.weight = [w * factor for w in e.weight]
@@ -412,8 +412,9 @@ def test_end_of_refractoriness_is_exact(t_ref, t):  # 17
     release = to_ms(oracle_heap.later(stamp(t), t_ref))
     times = np.array([math.nextafter(release, 0.0), release, release + 5.0])
     V = result.V("cell", times)[:, 0]
-    assert V[1] == -5.0
-    assert V[0] == -5.0 or t_ref < 1e-12
+    # asking at a float64 time can miss the release by an ulp of 40 ms, 7e-15: exp(-7e-16) is what that does to V
+    assert V[1] == pytest.approx(-5.0, rel=2.0**-50)
+    assert V[0] == pytest.approx(-5.0, rel=2.0**-50) or t_ref < 1e-12
     assert V[2] == pytest.approx(-5.0 * math.exp(-0.5), rel=1e-13)
 
 
@@ -449,7 +450,8 @@ def test_a_delay_is_the_sum_over_a_chain_of_relays(delays, t):  # 21
         ],
     )
     found = trains(simulate(net, 40.0))
-    assert found[n] == pytest.approx(found[n + 1], abs=n * 2.0**-52)
+    # each relay adds at 2**-53; the sum of the delays and the two times shown are rounded once each
+    assert found[n] == pytest.approx(found[n + 1], abs=n * 2.0**-53 + 3 * np.spacing(found[n + 1][0]))
     assert [found[k][0] for k in range(n + 1)] == sorted(found[k][0] for k in range(n + 1))
 
 
@@ -477,11 +479,11 @@ def grid(net, T, h):
 
 
 def test_a_fine_grid_converges_to_the_engine():  # 22
-    """Errors of a fixed-step reference shrink as its step: by 64 when the step does."""
+    """A spike is noticed at the end of its step, half a step late on average: the error shrinks by 8 when the step does."""
     rng = np.random.default_rng(7)
     n, m = 20, 30
     source = Pop("source", m, "SpikeSource", {"times": list(rng.integers(0, 160, m) / 8), "ids": list(range(m))})
-    params = {"tau_syn_ex": 2.0, "tau_syn_in": 5.0, "I_e": list(rng.uniform(200, 380, n)), "t_ref": 100.0}
+    params = {"tau_syn_ex": 2.0, "tau_syn_in": 5.0, "I_e": list(rng.uniform(330, 480, n)), "t_ref": 100.0}
     k = 200
     weights = list(np.where(rng.random(k) < 0.7, rng.uniform(100, 800, k), rng.uniform(-800, -100, k)))
     edge = Edges("source", "cell", list(rng.integers(0, m, k)), list(rng.integers(0, n, k)), weights, list(rng.integers(1, 24, k) / 8))
@@ -493,9 +495,9 @@ def test_a_fine_grid_converges_to_the_engine():  # 22
         times = grid(net, 30.0, h)
         both = np.isfinite(times) & np.isfinite(exact_times)
         assert both.sum() >= 12
-        errors.append(np.abs(times - exact_times)[both].mean())
-    assert 20 < errors[0] / errors[1] < 200
-    assert 20 < errors[1] / errors[2] < 200
+        errors.append(np.abs(times[both] - exact_times[both]).mean())
+    assert 5 < errors[0] / errors[1] < 12  # a dozen spikes: their mean lateness is half a step within a third
+    assert 5 < errors[1] / errors[2] < 12
     assert errors[2] < 2.0**-9
 
 
