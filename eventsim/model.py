@@ -46,6 +46,8 @@ class Model:
     population: ClassVar[type]
 
     def __init_subclass__(cls) -> None:
+        if "__init__" in cls.__dict__:
+            return
         names = [*cls.parameters, *cls.options]
         defaults = [p.default for p in cls.parameters.values()] + [choices[0] for choices in cls.options.values()]
         cls.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
