@@ -32,7 +32,8 @@ bench: $(VENV)/test.stamp
 lint: $(VENV)/dev.stamp
 	$(PY) -m ruff check .
 	$(PY) -m mypy
-	$(PY) -m mypy.stubtest eventsim._core --concise --ignore-missing-stub --ignore-disjoint-bases
+	$(PY) -m mypy.stubtest eventsim._core --mypy-config-file pyproject.toml --concise \
+		--ignore-missing-stub --ignore-disjoint-bases
 
 # The module with the sanitizers goes to a directory of its own; PYTHONSAFEPATH keeps the checkout's module out of the
 # way. Reports go to files, because pytest captures what a test prints. Tests marked `build` run compilers, which are not

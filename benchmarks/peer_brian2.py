@@ -2,8 +2,7 @@
 
 The time of the run is that of Brian2's main loop; building includes generating and compiling the program. Wiring and
 initial states follow the same rules as in `networks/`, with Brian2's own random numbers; the kicks of "sparse" and the
-wiring of "fly brain" are the same numbers. In "fly brain" Brian2 loses input to refractory neurons (see its flag "unless
-refractory"), which the simulator here keeps.
+wiring of "fly brain" are the same numbers.
 """
 
 import json
@@ -64,8 +63,8 @@ def fly_brain(data):
     inhibitory = np.isin(brain["nt_names"], ("GABA", "GLUT"))[brain["nt"]]
     driven = np.flatnonzero((brain["klass"] == list(brain["klass_names"]).index("olfactory")) & (outputs > 0))
     equations = """dv/dt = (-52*mV - v + g)/(20*ms) : volt (unless refractory)
-    dg/dt = -g/(5*ms) : volt (unless refractory)
-    rest : second"""
+    dg/dt = -g/(5*ms)*int(not_refractory) : volt
+    rest : second"""  # g stands still while refractory but takes spikes, which the flag "unless refractory" would not allow
     reset = "v = -52*mV; g = 0*mV"
     cells = b.NeuronGroup(n, equations, threshold="v > -45*mV", reset=reset, refractory="rest", method="exact")
     cells.v = -52 * mV

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from . import _core, check
 from .connectivity import build_rows
 from .distributions import Distribution, Steps
+from .model import parameter_values
 from .network import Network, Population, Projection
 from .times import Time, in_force, still_to_come
 
@@ -21,22 +23,28 @@ def build_population(population: Population, seed: int, start: Time) -> Any:
     where = f"population {population.name!r}"
     names = [*model.parameters, *model.states]
 
-    def resolve(name: str, value: Any) -> np.ndarray:
+    def resolve(name: str, value: Any) -> Any:
         if isinstance(value, Steps):
+            if value.values.ndim == 2 and value.values.shape[1] not in (1, n):
+                raise ValueError(
+                    f"{where}: {name} has Steps with {value.values.shape[1]} values each; give one number or {n} values each"
+                )
             value = in_force(value.times, value.values, start)
         if isinstance(value, Distribution):
-            return value.draw(n, seed, (INITIAL << 32) | names.index(name), first_id=population.first)
-        return np.atleast_1d(check.values(where, name, value, "any", n)).astype(np.float64)
+            value = value.draw(n, seed, (INITIAL << 32) | names.index(name), first_id=population.first)
+        return value
 
     parameters = {}
     for name, value in model.values.items():
-        parameters[name] = resolve(name, value)
-        check.values(where, name, parameters[name], model.parameters[name].kind, n)
+        parameter = model.parameters[name]
+        resolved = np.atleast_1d(parameter_values(where, name, resolve(name, value), parameter.kind, n))
+        parameters[name] = resolved if len(resolved) else np.array([parameter.default])  # of nobody
     model.validate(parameters)
     core = model.population(model, n, parameters, population.first, population.index, *start)
     for column, (name, state) in enumerate(model.states.items(), _core.HEAD_WIDTH):
         default = parameters[state.initial] if isinstance(state.initial, str) else state.initial
-        core.state[:, column] = resolve(name, population.initial.get(name, default)) - offset_of(core, name)
+        value = resolve(name, population.initial.get(name, default))
+        core.state[:, column] = check.values(where, name, value, state.kind, n) - offset_of(core, name)
     model.setup(core, seed, start)
     steps = model.values.get("I_e")
     if isinstance(steps, Steps):
@@ -76,6 +84,13 @@ def build(network: Network, seed: int, weight_dtype: str, start: Time) -> Any:
     """The engine of a network, with every alarm set, at time `start`."""
     if not network.populations:
         raise ValueError("Simulation: the network has no populations; add some with net.add")
+    needed = sum(8 * p.n * (_core.HEAD_WIDTH + len(p.model.states)) for p in network.populations)
+    if needed > os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
+        largest = max(network.populations, key=len)
+        raise MemoryError(
+            f"population {largest.name!r}: n = {largest.n}; the network's {network.n} neurons need {needed / 2**30:.3g} GiB, "
+            "more than this machine has; reduce n"
+        )
     cores = [build_population(p, seed, start) for p in network.populations]
     rows = [build_projection(p, cores, seed, weight_dtype) for p in network.projections]
     return _core.Engine(cores, rows, *start)

@@ -25,12 +25,13 @@ class Parameter(NamedTuple):
 
 
 class State(NamedTuple):
-    """A state variable: its initial value (a number or the name of a parameter) and its unit."""
+    """A state variable: its initial value (a number or the name of a parameter), unit and admissible range."""
 
     initial: float | str
     unit: str
     relative_to: str | None = None  #: the parameter it is measured from inside the engine
     user: bool = True  #: may users read and set it?
+    kind: str = "finite"
 
 
 class Model:
@@ -70,8 +71,10 @@ class Model:
         for name, value in given.items():
             if isinstance(value, Steps) and not self.parameters[name].steps:
                 raise TypeError(f"{me}: {name} cannot change in time; Steps are for {self._stepped()}, use sim.set between runs")
-            if not isinstance(value, Distribution | Steps):
-                self.values[name] = check.values(me, name, value, self.parameters[name].kind)
+            if isinstance(value, Steps):
+                check.table(me, name, value.values, self.parameters[name].kind)
+            elif not isinstance(value, Distribution):
+                self.values[name] = parameter_values(me, name, value, self.parameters[name].kind)
         # What can be said before the number of neurons is known and distributions are drawn.
         self.validate({k: np.atleast_1d(v) for k, v in self.values.items() if not isinstance(v, Distribution | Steps)})
 
@@ -85,12 +88,17 @@ class Model:
             raise AttributeError(f"{type(self).__name__} has no parameter {name}") from None
 
     def __repr__(self) -> str:
-        changed = [f"{k}={v!r}" for k, v in self.values.items() if v is not self.parameters[k].default]
+        changed = [f"{k}={v!r}" for k, v in self.values.items() if not _equal(v, self.parameters[k].default)]
         changed += [f"{k}={getattr(self, k)!r}" for k, choices in self.options.items() if getattr(self, k) != choices[0]]
         return f"{type(self).__name__}({', '.join(changed)})"
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and repr(self) == repr(other)
+        return (
+            isinstance(other, Model)
+            and type(self) is type(other)
+            and all(getattr(self, k) == getattr(other, k) for k in self.options)
+            and all(_equal(v, other.values[k]) for k, v in self.values.items())
+        )
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -110,6 +118,22 @@ class Model:
     def restored(cls, parameters: dict[str, np.ndarray], inputs: dict[str, np.ndarray], options: dict[str, str]) -> Model:
         """The description that a saved population has."""
         return cls(**{k: v if len(v) > 1 else float(v[0]) for k, v in parameters.items()}, **options)
+
+
+def _equal(a: Any, b: Any) -> bool:
+    """Are two values of a parameter the same?"""
+    if isinstance(a, Steps) and isinstance(b, Steps):
+        return np.array_equal(a.times, b.times) and np.array_equal(a.values, b.values)
+    return np.array_equal(a, b)
+
+
+def parameter_values(where: str, name: str, value: Any, kind: str, n: int | None = None) -> float | np.ndarray:
+    """A parameter as `check.values` gives it; of a positive one, a rate or a conductance, the reciprocal is finite too."""
+    given = check.values(where, name, value, kind, n)
+    smallest = np.finfo(np.float64).tiny
+    if kind == "positive" and np.any(np.less(given, smallest)):
+        raise ValueError(f"{where}: {name} = {np.min(given)} must be at least {smallest:.3g}, so that 1/{name} is finite")
+    return given
 
 
 def require(me: Model, p: dict[str, np.ndarray], lower: str, upper: str, reason: str) -> None:

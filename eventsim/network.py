@@ -25,12 +25,15 @@ class Population:
         return self.n
 
     def __getitem__(self, key: Any) -> View:
-        ids = np.arange(self.n)
+        where = f"Population {self.name!r}: index {key!r} is not valid for {self.n} neurons"
         try:
-            chosen = np.atleast_1d(ids[key])
-        except (IndexError, TypeError) as error:
-            raise type(error)(f"Population {self.name!r}: index {key!r} is not valid for {self.n} neurons; {error}") from None
-        return View(self, chosen)
+            # a slice of a large population needs no array of all ids
+            ids = np.arange(*key.indices(self.n)) if isinstance(key, slice) else np.atleast_1d(np.arange(self.n)[key])
+        except (IndexError, TypeError, ValueError) as error:
+            raise type(error)(f"{where}; {error}") from None
+        if ids.ndim != 1:
+            raise IndexError(f"{where}; give an integer, a slice, or a one-dimensional array of integers or booleans")
+        return View(self, ids)
 
     def __iter__(self) -> Iterator[View]:
         return (self[k] for k in range(self.n))
@@ -123,7 +126,7 @@ class Network:
         if any(p.name == name for p in self.populations):
             raise ValueError(f"Network.add: name = {name!r} is already taken; choose another")
         n = check.count(f"population {name!r}", "n", n)
-        if not isinstance(model, Model):
+        if not isinstance(model, Model) or not hasattr(model, "population"):
             hint = "call it with its parameters" if isinstance(model, type) else "pass for instance es.LIF()"
             raise TypeError(f"population {name!r}: model = {model!r} is not a model; {hint}")
         if self.n + n > np.iinfo(np.int32).max:
@@ -136,7 +139,7 @@ class Network:
                     f"it has {', '.join(public) or 'none that can be set'}"
                 )
             if not isinstance(value, Distribution):
-                initial[state] = check.values(f"population {name!r}", state, value, "any", n)
+                initial[state] = check.values(f"population {name!r}", state, value, model.states[state].kind, n)
         population = Population(self, len(self.populations), name, n, self.n, model, initial)
         self.populations.append(population)
         return population
@@ -174,6 +177,8 @@ class Network:
                 raise TypeError(f"Network.connect: {role} = {value!r} is not a population; pass what net.add returned")
             if population_and_ids(value)[0].network is not self:
                 raise ValueError(f"Network.connect: {role} = {value!r} belongs to another network")
+        if not isinstance(name, str | None):
+            raise TypeError(f"Network.connect: name = {name!r} must be a string")
         source, target = population_and_ids(pre)[0], population_and_ids(post)[0]
         name = name or f"{source.name}->{target.name}"
         receptors = target.model.receptors
@@ -196,6 +201,28 @@ class Network:
         projection = Projection(len(self.projections), name, pre, post, rule, weight, delay, port)
         self.projections.append(projection)
         return projection
+
+    def snapshot(self) -> Network:
+        """The network as it is now: what is added later does not appear in it."""
+        same = Network()
+        same.populations, same.projections = list(self.populations), list(self.projections)
+        return same
+
+    def find(self, target: Population | View | str, who: str) -> tuple[Population, np.ndarray | None]:
+        """A population of this network and local ids in it (None: all), from a name, or from a population or view of this
+        network or of one like it, such as a saved one's original. `who` begins the error messages."""
+        if isinstance(target, str):
+            try:
+                return self[target], None
+            except KeyError as error:
+                raise ValueError(f"{who}: {error.args[0]}") from None
+        if not isinstance(target, Population | View):
+            raise TypeError(f"{who}: {target!r} is not a population, view or name of one")
+        population, ids = population_and_ids(target)
+        mine = self.populations[population.index] if population.index < len(self.populations) else None
+        if mine is None or (mine.name, mine.n) != (population.name, population.n):
+            raise ValueError(f"{who}: population {population.name!r} of {population.n} neurons is not in {self!r}")
+        return mine, ids
 
     def __repr__(self) -> str:
         populations = ", ".join(f"{p.name} {p.n}" for p in self.populations)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from . import _core, check
-from .network import Network, Population, View, population_and_ids
+from .network import Network, Population, View
 from .times import Time, split_array
 
 
@@ -64,14 +65,6 @@ class Result:
         """Names of the populations."""
         return [p.name for p in self.network.populations]
 
-    def _find(self, target: Population | View | str, who: str) -> tuple[Population, np.ndarray | None]:
-        if isinstance(target, str):
-            return self.network[target], None
-        if not isinstance(target, Population | View):
-            raise TypeError(f"{who}: {target!r} is not a population, view or name of one")
-        population, ids = population_and_ids(target)
-        return self.network[population.name], ids
-
     # ---- spikes
 
     def spike_times_exact(self, target: Population | View | str | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -90,12 +83,12 @@ class Result:
         epoch, offset, gid = self._spikes.T
         gid = gid.astype(np.int64)
         if target is not None:
-            population, ids = self._find(target, "Result.spikes")
+            population, ids = self.network.find(target, "Result.spikes")
             local = gid - population.first
             wanted = np.zeros(population.n, bool)
             wanted[slice(None) if ids is None else ids] = True
             if not np.all(self._watched[population.first : population.first + population.n][wanted]):
-                raise ValueError(f"Result.spikes: not all spikes of {target!r} were recorded; see record_spikes. counts() has them")
+                raise ValueError(f"Result.spikes: not all spikes of {target!r} were recorded; see record_spikes, or use counts()")
             chosen = (local >= 0) & (local < population.n)
             chosen[chosen] = wanted[local[chosen]]
             epoch, offset, gid = epoch[chosen], offset[chosen], local[chosen]
@@ -120,7 +113,7 @@ class Result:
         """Number of spikes of each neuron, int64; complete even where spikes were not recorded."""
         if target is None:
             return self._counts.copy()
-        population, ids = self._find(target, "Result.counts")
+        population, ids = self.network.find(target, "Result.counts")
         return self._counts[population.first : population.first + population.n][slice(None) if ids is None else ids].copy()
 
     def rates(self, target: Population | View | str | None = None) -> np.ndarray:
@@ -160,22 +153,26 @@ class Result:
         -------
         (k, number of neurons) float64
         """
-        population, ids = self._find(target, "Result.trace")
+        population, ids = self.network.find(target, "Result.trace")
         ids = np.arange(population.n) if ids is None else ids
         states = population.model.states
-        if name not in states or not states[name].user:
-            known = [s for s, state in states.items() if state.user]
+        known = [s for s, state in states.items() if state.user]
+        if name not in known:
             raise ValueError(f"Result.trace: {population.name!r} has no state {name!r}; it has {', '.join(known) or 'none'}")
         times = np.atleast_1d(check.values("Result.trace", "times", times, "finite"))
         if np.any((times < self.t_start) | (times > self.t_stop)):
             bad = times[(times < self.t_start) | (times > self.t_stop)][0]
-            raise ValueError(f"Result.trace: times holds {bad:g} ms, outside [{self.t_start:g}, {self.t_stop:g}] ms of this result")
+            raise ValueError(f"Result.trace: times holds {bad:g} ms; this result is of {self.t_start:g} to {self.t_stop:g} ms")
         records, eras = self._traces.get(population.index, (np.empty((0, 1 + _core.HEAD_WIDTH)), []))
         out = np.empty((len(times), len(ids)))
         wanted = split_array(times)
         relative_to = states[name].relative_to
+        model = population.model
+        cores = [model.population(model, 0, parameters, 0, 0, 0.0, 0.0) for _, parameters in eras]  # formulas only, no neurons
+        order = np.argsort(records[:, 0], kind="stable")
+        first, last = np.searchsorted(records[order, 0], [ids, ids + 1])
         for k, neuron in enumerate(ids):
-            mine = records[records[:, 0] == neuron, 1:]
+            mine = records[order[first[k] : last[k]], 1:]
             if not len(mine):
                 raise ValueError(f"Result.trace: states of {population.name}[{neuron}] were not recorded; see record_V")
             at = np.searchsorted(mine[:, 0] + mine[:, 1], times, side="right") - 1
@@ -184,11 +181,10 @@ class Result:
             rows = mine[np.maximum(at - late, 0)].copy()
             era = _era_of(rows, eras)
             for e in np.unique(era):
-                parameters, these = eras[e][1], np.flatnonzero(era == e)
-                core = population.model.population(population.model, population.n, parameters, 0, 0, 0.0, 0.0)
+                these = np.flatnonzero(era == e)
                 some = rows[these]
-                core.evolve(some, np.full(len(some), neuron), wanted[these])
-                shift = np.broadcast_to(parameters[relative_to], population.n)[neuron] if relative_to else 0.0
+                cores[e].evolve(some, np.full(len(some), neuron), wanted[these])
+                shift = np.broadcast_to(eras[e][1][relative_to], population.n)[neuron] if relative_to else 0.0
                 out[these, k] = some[:, _core.HEAD_WIDTH + list(states).index(name)] + shift
         return out
 
@@ -207,6 +203,8 @@ class Result:
 
     def plot(self, path: Any = None, **options: Any) -> Any:
         """Raster, rates and recorded membranes as a matplotlib Figure, also written to `path` if given."""
+        if not (path is None or isinstance(path, str | os.PathLike) or hasattr(path, "write")):
+            raise TypeError(f"Result.plot: path = {path!r} must be a file name, a str or a Path")
         from .plot import plot_result
 
         return plot_result(self, path, **options)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import sys
+import threading
 import time
 import warnings
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, Concatenate, NamedTuple, NoReturn, ParamSpec, TypeVar
 
 import numpy as np
 
 from . import _core, check, storage
 from .build import build, offset_of
 from .connectivity import sort_rows
-from .network import Network, Population, Projection, View, population_and_ids
+from .model import parameter_values
+from .network import Network, Population, Projection, View
 from .result import Result
-from .times import Time, later, split, split_array
+from .times import LAST, Time, join, later, split, split_array
 
 QUOTA = 1 << 16  # events between two looks at the keyboard and the clock: about 20 ms
 
@@ -35,18 +39,52 @@ class Edges(NamedTuple):
     delay: np.ndarray
 
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _alone(method: Callable[Concatenate[Simulation, P], R]) -> Callable[Concatenate[Simulation, P], R]:
+    """A method that must not meet another one of the same simulation, from another thread or from within `run`: the engine
+    works without the interpreter's lock, and has no other."""
+
+    @functools.wraps(method)
+    def guarded(self: Simulation, *args: P.args, **kwargs: P.kwargs) -> R:
+        if not self._lock.acquire(blocking=False):
+            raise RuntimeError(
+                f"Simulation.{method.__name__}: another call is at work on this simulation; wait for it, or build a second one"
+            )
+        try:
+            return method(self, *args, **kwargs)
+        finally:
+            self._lock.release()
+
+    return guarded
+
+
 class Simulation:
     """A network, built, with its state.
 
     Parameters
     ----------
-    network : the description; it is only read
+    network : the description; it is only read, as it is now
     seed : int in [0, 2**64); the same network and seed give the same bits
     record_spikes : True (all), False (counts only), or populations and views whose spikes are recorded
-    record_V : populations or views whose states are recorded, so that membranes and currents can be evaluated at any time
+    record_V : populations or views whose states are recorded, so that membranes and currents can be evaluated at any time;
+        True (all), None (none)
     weight_dtype : "float32" or "float64", how drawn and array weights are stored
     threads : accepted for every executor; the result never depends on it. This executor uses one.
     t_start : time at which the simulation starts [ms]
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument, or something in the network, is not what it should be.
+    MemoryError
+        If the network needs more memory than there is.
+
+    Notes
+    -----
+    Different simulations may run in different threads. A call on one that is at work raises RuntimeError.
 
     Examples
     --------
@@ -76,32 +114,47 @@ class Simulation:
             raise ValueError(f"Simulation: weight_dtype = {weight_dtype!r} must be 'float32' or 'float64'")
         check.count("Simulation", "threads", threads, at_least=1)
         self.seed = check.seed("Simulation", "seed", seed)
-        start = split(check.number("Simulation", "t_start", t_start))
+        t_start = check.number("Simulation", "t_start", t_start)
+        if abs(t_start) > LAST:
+            raise ValueError(f"Simulation: t_start = {t_start:g} ms must be within 2**53 ms of 0, where whole ms are exact")
+        start = split(t_start)
         began = time.perf_counter()
-        self._begin(network, build(network, self.seed, weight_dtype, start), start)
+        self._begin(network.snapshot(), build(network, self.seed, weight_dtype, start), start, weight_dtype)
         for index, core in enumerate(self._engine.populations):
             if len(core.inputs()["step_times"]):
                 self._engine.schedule_steps(index)
-        spikes = np.full(network.n, record_spikes is True)
-        states = np.zeros(network.n, bool)
-        for chosen, flags, name in ((record_spikes, spikes, "record_spikes"), (record_V, states, "record_V")):
-            if not isinstance(chosen, bool | None):
-                for target in [chosen] if isinstance(chosen, Population | View | str) else chosen:
-                    population, ids = self._resolve(target, name)
-                    flags[population.first + (np.arange(population.n) if ids is None else ids)] = True
-        self._engine.set_watch(spikes, states)
+        self._engine.set_watch(self._chosen("record_spikes", record_spikes), self._chosen("record_V", record_V))
         for index in range(len(network.populations)):
             self._engine.reset_alarms(index)
-        self._latest = [_last_of_each(log.rows()) for log in self._engine.traces]
         self._wall["build"] = time.perf_counter() - began
 
-    def _begin(self, network: Network, engine: Any, start: Time) -> None:
+    def _begin(self, network: Network, engine: Any, start: Time, weight_dtype: str) -> None:
         self.network, self._engine, self._time, self._start = network, engine, start, start
-        self._current = list(range(len(network.projections)))  # the engine's rows of each projection
+        self._weight_dtype = weight_dtype
+        self._lock = threading.Lock()
+        # The engine's rows after those of the projections: replaced ones with spikes still in flight. For each its projection,
+        # and the place of each of its synapses in the present rows.
+        self._replaced: list[tuple[int, np.ndarray]] = []
         self._eras = [[(start, core.parameters)] for core in engine.populations]
         self._wall = {"build": 0.0, "simulate": 0.0}
-        # the last record of each neuron whose states are recorded: what a result of the next run starts from
-        self._latest = [_last_of_each(log.rows()) for log in engine.traces]
+        # What a result of the next run starts from: the last record of each neuron whose states are recorded, among so many.
+        self._latest = [log.rows(log.n) for log in engine.traces]
+        self._seen = [0] * len(engine.traces)
+
+    def _chosen(self, name: str, given: Any) -> np.ndarray:
+        """For each neuron, whether an argument record_... is for it."""
+        flags = np.full(self.network.n, given is True)
+        if given is None or isinstance(given, bool):
+            return flags
+        if not np.iterable(given) and not isinstance(given, View):
+            raise TypeError(f"Simulation: {name} = {given!r} must be True, False, a population or view, or a list of them")
+        for target in [given] if isinstance(given, Population | View | str) else given:
+            population, ids = self.network.find(target, f"Simulation: {name}")
+            flags[population.first + (np.arange(population.n) if ids is None else ids)] = True
+        return flags
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("Simulation: it cannot be pickled or copied; use sim.save(path) and es.load(path)")
 
     # ---- running
 
@@ -110,6 +163,7 @@ class Simulation:
         """Now [ms]."""
         return self._time[0] + self._time[1]
 
+    @_alone
     def run(self, duration: float, progress: bool | None = None) -> Result:
         """Simulate for `duration` [ms]: the half-open interval [now, now + duration).
 
@@ -133,7 +187,13 @@ class Simulation:
             If the recording or the queue cannot grow; everything up to ``sim.time`` is kept.
         """
         duration = check.number("Simulation.run", "duration", duration, "nonnegative")
+        if progress is not None:
+            progress = check.flag("Simulation.run", "progress", progress)
         start, end = self._time, later(self._time, duration)
+        if end[0] > LAST:
+            raise ValueError(
+                f"Simulation.run: duration = {duration:g} ms ends after 2**53 ms, up to where whole ms are exact; run for less"
+            )
         before = self._totals()
         began = time.perf_counter()
         with _Bar(duration, progress) as bar:
@@ -162,8 +222,8 @@ class Simulation:
         named = [f"{p.name}[{g - p.first}]" for g in gids[:5] for p in self.network.populations if p.first <= g < p.first + p.n]
         return (
             f"Simulation.run: neurons {', '.join(named)}{' and more' if len(gids) > 5 else ''} fire for ever at "
-            f"t = {self._engine.time[0] + self._engine.time[1]:g} ms; they form a cycle of zero delay: give it a delay, "
-            "or the neurons a refractory time t_ref"
+            f"t = {self._engine.time[0] + self._engine.time[1]:g} ms: give them a refractory time t_ref, their cycle of synapses "
+            "a delay, or reduce their weights and currents"
         )
 
     def _overflow_message(self) -> str:
@@ -176,6 +236,7 @@ class Simulation:
             f"{self._engine.time[0] + self._engine.time[1]:g} ms ({state}); check its weights, currents and parameters"
         )
 
+    @_alone
     def result(self) -> Result:
         """Result of everything since the start."""
         nothing = {name: np.zeros_like(value) if name == "_counts" else 0 for name, value in self._totals().items()}
@@ -185,6 +246,10 @@ class Simulation:
 
     def _totals(self) -> dict[str, Any]:
         e = self._engine
+        for index, log in enumerate(e.traces):
+            if log.n > self._seen[index]:
+                self._latest[index] = _last_of_each(np.concatenate([self._latest[index], log.rows(self._seen[index])]))
+                self._seen[index] = log.n
         return {
             "spikes": e.n_spikes,
             "synaptic_events": e.synaptic_events,
@@ -195,7 +260,7 @@ class Simulation:
             "solver_steps": e.solver_steps,
             "_counts": e.counts.copy(),
             "_records": e.spikes.n,
-            "_traced": [log.n for log in e.traces],
+            "_traced": list(self._seen),
             "_latest": list(self._latest),
             "_wall": dict(self._wall),
         }
@@ -205,8 +270,8 @@ class Simulation:
         traces = {}
         for index, log in enumerate(self._engine.traces):
             if log.n:
-                traces[index] = (np.concatenate([before["_latest"][index], log.rows(before["_traced"][index])]), self._eras[index])
-                self._latest[index] = _last_of_each(traces[index][0])
+                records = np.concatenate([before["_latest"][index], log.rows(before["_traced"][index])])
+                traces[index] = (records, list(self._eras[index]))
         return Result(
             network=self.network,
             seed=self.seed,
@@ -221,25 +286,12 @@ class Simulation:
                 "build": self._wall["build"],
                 "simulate": self._wall["simulate"] - before["_wall"]["simulate"],
             },
-            n_synapses=sum(len(self._engine.projections[k].indices) for k in self._current),
+            n_synapses=sum(len(rows.indices) for rows in self._engine.projections[: len(self.network.projections)]),
         )
 
     # ---- looking and changing
 
-    def _resolve(self, target: Population | View | str, who: str) -> tuple[Population, np.ndarray | None]:
-        if isinstance(target, str):
-            return self.network[target], None
-        if not isinstance(target, Population | View):
-            raise TypeError(f"{who}: {target!r} is not a population, view or name of one")
-        population, ids = population_and_ids(target)
-        mine = self.network.populations
-        if population.index >= len(mine) or (mine[population.index].name, mine[population.index].n) != (
-            population.name,
-            population.n,
-        ):
-            raise ValueError(f"{who}: population {population.name!r} is not in this simulation's network")
-        return mine[population.index], ids
-
+    @_alone
     def get(self, target: Population | View | str, name: str) -> np.ndarray:
         """The present value of a state or parameter, one per neuron; evaluated in closed form, changing nothing.
 
@@ -248,18 +300,31 @@ class Simulation:
         target : population, view or name
         name : e.g. ``"V_m"`` [mV], ``"I_ex"`` [pA], ``"tau_m"`` [ms]
         """
-        population, ids = self._resolve(target, "Simulation.get")
+        population, ids = self.network.find(target, "Simulation.get")
         core = self._engine.populations[population.index]
-        states, chosen = core.model.states, slice(None) if ids is None else ids
-        if name in states and states[name].user:
-            rows = core.state.copy()
-            core.evolve(rows, np.arange(core.n), np.tile(self._time, (core.n, 1)))
-            return (rows[:, _core.HEAD_WIDTH + list(states).index(name)] + offset_of(core, name))[chosen]
-        if name in core.parameters:
-            return np.broadcast_to(core.parameters[name], core.n)[chosen].copy()
-        known = [s for s, state in states.items() if state.user] + [p for p in core.parameters if p not in states]
-        raise ValueError(f"Simulation.get: {population.name!r} has no {name!r}; it has {', '.join(known) or 'nothing to get'}")
+        known = _names(core.model)
+        if name not in known:
+            raise ValueError(f"Simulation.get: {population.name!r} has no {name!r}; it has {', '.join(known) or 'nothing'}")
+        value = self._state(core, name) if name in core.model.states else self._parameters(core)[name]
+        return np.broadcast_to(value, core.n)[slice(None) if ids is None else ids].copy()
 
+    def _state(self, core: Any, name: str) -> np.ndarray:
+        """A state of all neurons of a population, now."""
+        rows = core.state.copy()
+        core.evolve(rows, np.arange(core.n), np.tile(self._time, (core.n, 1)))
+        return rows[:, _core.HEAD_WIDTH + list(core.model.states).index(name)] + offset_of(core, name)
+
+    def _parameters(self, core: Any) -> dict[str, np.ndarray]:
+        """The parameters of a population, now: Steps may have changed the rate since it was set."""
+        inputs = core.inputs()
+        past = self._past(inputs["rate_times"]) if "rate_times" in inputs else 0
+        return core.parameters | {"rate": inputs["rate_values"][past - 1]} if past else dict(core.parameters)
+
+    def _past(self, times: np.ndarray) -> int:
+        """How many of the times (K, 2) of changes have come."""
+        return int(np.searchsorted(join(times), self.time, side="right"))
+
+    @_alone
     def set(self, target: Population | View | Projection | str, **values: Any) -> None:
         """Change states, parameters, weights or delays from now on.
 
@@ -276,30 +341,33 @@ class Simulation:
         its `Steps`, if it has any.
         """
         if isinstance(target, Projection):
-            self._set_projection(target, **values)
+            self._set_projection(target, values)
             return
-        population, ids = self._resolve(target, "Simulation.set")
+        population, ids = self.network.find(target, "Simulation.set")
         core = self._engine.populations[population.index]
         model, n = core.model, core.n
         where = f"population {population.name!r}"
         chosen = slice(None) if ids is None else ids
-        states = {k for k, s in model.states.items() if s.user}
         for name, value in values.items():
-            if name not in states and name not in model.parameters:
-                known = [*states, *(p for p in model.parameters if p not in states)]
+            if name not in (known := _names(model)):
                 raise ValueError(f"{where}: there is no {name} (= {value!r}) to set; it has {', '.join(known) or 'nothing'}")
-            kind = model.parameters[name].kind if name in model.parameters else "any"
-            values[name] = check.values(where, name, value, kind, n if ids is None else len(ids))
-        parameters = dict(core.parameters)
-        for name in values.keys() & model.parameters.keys() - states:
+            kind = model.parameters[name].kind if name in model.parameters else model.states[name].kind
+            values[name] = parameter_values(where, name, value, kind, n if ids is None else len(ids))
+        if not values or not n:
+            return
+        parameters = self._parameters(core)
+        for name in values.keys() & model.parameters.keys() - model.states.keys():
             whole = np.broadcast_to(parameters[name], n).copy()
             whole[chosen] = values[name]
             parameters[name] = whole if np.any(whole != whole[:1]) else whole[:1]
         model.validate(parameters)
         core.evolve(core.state, np.arange(n), np.tile(self._time, (n, 1)))
-        absolute = {s: self.get(population, s) for s in model.states if model.states[s].relative_to}
+        absolute = {s: self._state(core, s) for s in model.states if model.states[s].relative_to}
         core.configure(parameters)
-        if parameters.keys() & {"rate"}:
+        if "rate" in parameters:
+            inputs = core.inputs()
+            past = self._past(inputs["rate_times"])
+            core.set_rates(core.seed, inputs["rate_times"][past:], inputs["rate_values"][past:])
             core.restart(*self._time)
         for name, column in zip(model.states, range(_core.HEAD_WIDTH, core.state.shape[1]), strict=True):
             new = absolute.get(name, core.state[:, column])
@@ -310,25 +378,57 @@ class Simulation:
         self._eras[population.index].append((self._time, parameters))
         self._engine.reset_alarms(population.index)
 
-    def _set_projection(self, projection: Projection, weight: Any = None, delay: Any = None) -> None:
-        k = self._projection(projection, "Simulation.set")
-        rows, where = self._engine.projections[self._current[k]], f"projection {projection.name!r}"
-        m = len(rows.indices)
-        stored = rows.weight
-        if weight is not None:
-            weight = np.atleast_1d(check.values(where, "weight", weight, "finite", m))
-            # One value for all needs no memory per synapse; an array keeps the precision chosen at build.
-            stored = weight.astype(np.float64 if len(weight) == 1 or rows.weight.dtype == np.float64 else np.float32)
-            if delay is None:
-                rows.set_weight(stored)
-        if delay is not None:
-            delay = np.atleast_1d(check.values(where, "delay", delay, "nonnegative", m)).astype(np.float64)
-            pre, post = (self._engine.populations[p.index] for p in (projection.pre, projection.post))
-            fresh = _core.Rows(pre, post, rows.port, *sort_rows(rows.indptr, rows.indices, stored, delay))
-            everything = [*self._engine.projections, fresh]  # the old rows stay for the spikes in flight
-            self._current[k] = len(everything) - 1
-            self._engine.set_projections(everything, self._current)
+    def _set_projection(self, projection: Projection, values: dict[str, Any]) -> None:
+        k, where = self._projection(projection, "Simulation.set"), f"projection {projection.name!r}"
+        m = len(self._engine.projections[k].indices)
+        for name, value in values.items():
+            if name not in ("weight", "delay"):
+                raise ValueError(f"{where}: there is no {name} (= {value!r}) to set; it has weight, delay")
+            kind = "nonnegative" if name == "delay" else "finite"
+            values[name] = np.atleast_1d(check.values(where, name, value, kind, m)).astype(np.float64)
+        if "weight" in values:
+            self._set_weight(k, self._narrowed(where, values["weight"]))
+        if "delay" in values:
+            self._set_delay(k, values["delay"])
 
+    def _narrowed(self, where: str, weight: np.ndarray) -> np.ndarray:
+        """Weights in the precision chosen at build; one for all needs no memory per synapse and stays as it is."""
+        if len(weight) == 1:
+            return weight
+        if np.abs(weight).max(initial=0.0) > np.finfo(self._weight_dtype).max:
+            j = int(np.argmax(np.abs(weight)))
+            raise ValueError(f"{where}: weight[{j}] = {weight[j]} is too large for float32; build with weight_dtype='float64'")
+        return weight.astype(self._weight_dtype)
+
+    def _set_weight(self, k: int, weight: np.ndarray) -> None:
+        rows = self._engine.projections
+        rows[k].set_weight(weight)
+        for old, (owner, place) in zip(rows[len(self.network.projections) :], self._replaced, strict=True):
+            if owner == k:
+                old.set_weight(weight if len(weight) == 1 else weight[place])
+
+    def _set_delay(self, k: int, delay: np.ndarray) -> None:
+        """New rows for projection k; replaced ones stay as long as spikes are in flight on them."""
+        engine, n = self._engine, len(self.network.projections)
+        rows, old = engine.projections[:n], engine.projections[k]
+        indptr, indices, order, delay = sort_rows(old.indptr, old.indices, np.arange(len(old.indices)), delay)
+        weight = old.weight if len(old.weight) == 1 else old.weight[order]
+        rows[k] = _core.Rows(engine.populations[old.pre], old.post, old.port, indptr, indices, weight, delay)
+        place = np.argsort(order)
+        flights = engine.flights.dump()
+        synaptic = flights["source"] >= 0
+        in_use = np.unique(flights["projection"][synaptic])
+        replaced = [(k, k, place)]  # index in the engine, projection, places in its new rows
+        replaced += [(j, owner, place[was] if owner == k else was) for j, (owner, was) in enumerate(self._replaced, n)]
+        replaced = [entry for entry in replaced if entry[0] in in_use]
+        number = np.arange(len(engine.projections))
+        number[[j for j, _, _ in replaced]] = np.arange(n, n + len(replaced))
+        flights["projection"][synaptic] = number[flights["projection"][synaptic]]
+        engine.set_projections(rows + [engine.projections[j] for j, _, _ in replaced], list(range(n)))
+        engine.flights.load(flights)
+        self._replaced = [(owner, place) for _, owner, place in replaced]
+
+    @_alone
     def inject(self, source: Population | str, times: Any, ids: Any = 0) -> None:
         """Give a `SpikeSource` more spikes.
 
@@ -338,7 +438,9 @@ class Simulation:
         times : (m,) array_like, >= now [ms]
         ids : (m,) array_like of int, or one int
         """
-        population, _ = self._resolve(source, "Simulation.inject")
+        population, chosen = self.network.find(source, "Simulation.inject")
+        if chosen is not None:
+            raise TypeError(f"Simulation.inject: source = {source!r} is a view; pass the population, and ids in it")
         core = self._engine.populations[population.index]
         if not isinstance(core, _core.SpikeSourcePopulation):
             raise TypeError(f"Simulation.inject: {population.name!r} is a {type(core.model).__name__}, not a SpikeSource")
@@ -356,14 +458,16 @@ class Simulation:
             raise ValueError(f"{who}: projection {projection.name!r} is not in this simulation's network")
         return k
 
+    @_alone
     def edges(self, projection: Projection) -> Edges:
         """The synapses of a projection as arrays."""
-        rows = self._engine.projections[self._current[self._projection(projection, "Simulation.edges")]]
+        rows = self._engine.projections[self._projection(projection, "Simulation.edges")]
         m = len(rows.indices)
         pre = np.repeat(np.arange(len(rows.indptr) - 1, dtype=np.int32), np.diff(rows.indptr))
         full = [np.broadcast_to(a, m).copy() for a in (rows.weight, rows.delay)]
         return Edges(pre, rows.indices.copy(), full[0], full[1].astype(np.float64))
 
+    @_alone
     def save(self, path: Any) -> None:
         """Write the complete state to a file: `load` continues bit for bit, in any process. Written atomically."""
         storage.save(self, path)
@@ -397,6 +501,12 @@ def simulate(
         return sim.result()
 
 
+def _names(model: Any) -> list[str]:
+    """The states and parameters that users may get and set."""
+    states = [name for name, state in model.states.items() if state.user]
+    return states + [name for name in model.parameters if name not in states]
+
+
 def _last_of_each(records: np.ndarray) -> np.ndarray:
     """The last record of each neuron (column 0) in a table in time order."""
     _, last = np.unique(records[::-1, 0], return_index=True)
@@ -413,7 +523,7 @@ class _Bar:
     def __init__(self, total: float, wanted: bool | None):
         notebook = "ipykernel" in sys.modules
         self.bar = None
-        if wanted or (wanted is None and (sys.stderr.isatty() or notebook)):
+        if wanted or (wanted is None and (notebook or (sys.stderr is not None and sys.stderr.isatty()))):
             from tqdm.auto import tqdm
 
             form = "{percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} ms [{elapsed}<{remaining}]"

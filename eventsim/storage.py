@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
-import zipfile
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import eventsim
+
 from . import _core
 from .connectivity import CSR
-from .distributions import Steps
 from .model import Model
 from .network import Network, Projection
 
@@ -25,19 +25,22 @@ FORMAT = 1  # raised whenever what is stored changes
 
 
 def save(sim: Simulation, path: Any) -> None:
-    """Write `sim` to `path`: to a temporary file beside it, flushed to disk, then renamed over it."""
+    """Write `sim` to `path`: to a temporary file beside it, flushed to disk, then renamed over it; links are followed."""
+    path = Path(os.path.realpath(_file_name("Simulation.save", path)))
     engine = sim._engine
     arrays: dict[str, np.ndarray] = {f"engine/{k}": v for k, v in engine.snapshot().items()}
     header: dict[str, Any] = {
         "format": FORMAT,
+        "version": eventsim.__version__,
         "seed": sim.seed,
         "time": sim._time,
         "start": sim._start,
-        "current": sim._current,
+        "weight_dtype": sim._weight_dtype,
         "wall": sim._wall,
         "populations": [],
         "projections": [p.name for p in sim.network.projections],
         "rows": [],
+        "replaced": [owner for owner, _ in sim._replaced],
         "eras": [],
     }
     for p, core in zip(sim.network.populations, engine.populations, strict=True):
@@ -51,19 +54,19 @@ def save(sim: Simulation, path: Any) -> None:
         header["rows"].append({"pre": rows.pre, "post": rows.post.index, "port": rows.port})
         for part in ("indptr", "indices", "weight", "delay"):
             arrays[f"rows{k}/{part}"] = getattr(rows, part)
-    header["hash"] = network_hash(header, arrays)
+    arrays |= {f"replaced{k}/place": place for k, (_, place) in enumerate(sim._replaced)}
+    header["hash"] = _digest(header, arrays)
     arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
 
-    path = Path(path)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".")
+    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(partial, "xb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
             file.flush()
             os.fsync(file.fileno())
-        os.replace(name, path)
+        os.replace(partial, path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:
@@ -77,31 +80,40 @@ def load(path: Any) -> Simulation:
 
     Raises
     ------
-    FileNotFoundError
+    OSError
+        If the file does not exist or must not be read.
     ValueError
         If the file is damaged, is not of this program, or was written by a newer version.
     """
+    name = _file_name("load", path)
+    with open(name, "rb") as stream:
+        try:
+            with np.load(stream, allow_pickle=False) as file:
+                header = json.loads(bytes(file["header"]))
+                if header["format"] <= FORMAT:
+                    arrays = {k: file[k] for k in file.files if k != "header"}
+                    if _digest({k: v for k, v in header.items() if k != "hash"}, arrays) != header["hash"]:
+                        raise ValueError("its contents do not match its hash")
+                    return _restore(header, arrays)
+                newer = f"by version {header['version']} in a newer format"
+        except MemoryError:
+            raise
+        except Exception as error:  # damage shows in the zip, in the numpy headers, in JSON, or in compressed data
+            raise ValueError(f"load: {name!r} cannot be read: {error}; it is damaged or no saved simulation") from None
+    raise ValueError(f"load: {name!r} was written {newer}; upgrade eventsim")
+
+
+def _file_name(who: str, path: Any) -> str:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            header = json.loads(bytes(file["header"]))
-            if header["format"] > FORMAT:
-                raise ValueError(f"format {header['format']} is newer than this version's {FORMAT}; upgrade eventsim")
-            arrays = {k: file[k] for k in file.files if k != "header"}
-        if network_hash(header, arrays) != header["hash"]:
-            raise ValueError("its network does not match its hash")
-        return _restore(header, arrays)
-    except FileNotFoundError:
-        raise
-    except (ValueError, TypeError, KeyError, IndexError, EOFError, OSError, zipfile.BadZipFile, AttributeError) as error:
-        raise ValueError(f"load: {str(path)!r} cannot be read: {error}; it is damaged or no saved simulation") from None
+        return os.fsdecode(path)
+    except TypeError:
+        raise TypeError(f"{who}: path = {path!r} must be a file name, a str or a Path") from None
 
 
-def network_hash(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> str:
-    """SHA-256 of the network: populations, parameters, inputs and synapses, without the state."""
-    digest = hashlib.sha256()
-    for part in ("populations", "projections", "rows", "current"):
-        digest.update(json.dumps(header[part]).encode())
-    for name in sorted(k for k in arrays if not k.startswith("engine/")):
+def _digest(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> str:
+    """SHA-256. The checksums of the zip do not see a header of an array that pretends to be shorter."""
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name in sorted(arrays):
         digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
         digest.update(np.ascontiguousarray(arrays[name]).data)
     return digest.hexdigest()
@@ -130,18 +142,17 @@ def _restore(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Simulatio
                    ("indptr", "indices", "weight", "delay")))
         for k, r in enumerate(header["rows"])
     ]
-    for name, k in zip(header["projections"], header["current"], strict=True):
-        r, pops = rows[k], network.populations
-        network.projections.append(
-            Projection(len(network.projections), name, pops[r.pre], pops[r.post.index], CSR(r.indptr, r.indices), r.weight, r.delay,
-                       r.port)
-        )
+    for name, r in zip(header["projections"], rows[: len(header["projections"])], strict=True):
+        pops = network.populations
+        rule = CSR(r.indptr, r.indices)
+        projection = Projection(len(network.projections), name, pops[r.pre], pops[r.post.index], rule, r.weight, r.delay, r.port)
+        network.projections.append(projection)
     engine = _core.Engine(cores, rows, *start)
-    engine.set_projections(rows, header["current"])
+    engine.set_projections(rows, list(range(len(network.projections))))
     engine.restore(group("engine/"))
     sim = Simulation.__new__(Simulation)
     sim.seed = header["seed"]
-    sim._begin(network, engine, start)
+    sim._begin(network, engine, start, header["weight_dtype"])
     sim._time, sim._eras, sim._wall = tuple(header["time"]), eras, header["wall"]
-    sim._current = header["current"]
+    sim._replaced = [(owner, arrays[f"replaced{k}/place"]) for k, owner in enumerate(header["replaced"])]
     return sim

@@ -7,6 +7,7 @@ from math import floor
 import numpy as np
 
 Time = tuple[float, float]  #: (epoch, offset): integer-valued ms, and a fraction in [0, 1)
+LAST = 2.0**53  #: [ms] up to here whole milliseconds are exact: 285,000 years
 
 
 def split(t: float) -> Time:

@@ -90,6 +90,9 @@ cdef class Population:
 
     def __init__(self, model, Py_ssize_t n, dict parameters, Py_ssize_t first, int index, double epoch, double offset):
         self.model, self.n, self.first, self.index = model, n, first, index
+        if HEAD + len(model.states) > WIDEST:
+            raise TypeError(f"{type(model).__name__}: {len(model.states)} states; a row has room for {WIDEST - HEAD}, raise WIDEST "
+                            "in ext/population.pxi")
         self.state = aligned_zeros(n, HEAD + len(model.states))
         self.state[:, 0] = self.state[:, 2] = epoch
         self.state[:, 1] = self.state[:, 3] = offset

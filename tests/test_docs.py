@@ -14,11 +14,16 @@ import pytest
 import eventsim as es
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    *ROOT.glob("benchmarks/*.md"),
+    *ROOT.glob("networks/data/*.md"),
+]
 PROGRAM = re.compile(r"^```python\n(.*?)^```", flags=re.M | re.S)
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if PROGRAM.search(p.read_text())], ids=lambda p: p.name)
+@pytest.mark.parametrize("page", [p for p in PAGES if PROGRAM.search(p.read_text())], ids=lambda p: str(p.relative_to(ROOT)))
 def test_programs_run(page, tmp_path, monkeypatch):
     """The blocks of a page, one after the other; those marked ```python no-run are left out."""
     monkeypatch.chdir(tmp_path)
@@ -30,7 +35,7 @@ def test_programs_run(page, tmp_path, monkeypatch):
     assert "es" in scope
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
         assert "://" in target or (page.parent / target).exists(), f"{page.name}: {target} does not exist"

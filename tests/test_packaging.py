@@ -52,11 +52,12 @@ def test_sdist_holds_everything_needed_to_build_and_test(dist):
     (path,) = dist.glob("*.tar.gz")
     with tarfile.open(path) as archive:
         names = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
+    source = dist / "checkout"
     wanted = {"ext/core.pyx", "Makefile", "LICENSE", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "pyproject.toml"}
-    wanted |= {str(p.relative_to(ROOT)) for p in ROOT.glob("ext/**/*.pxi")}
+    wanted |= {str(p.relative_to(source)) for p in source.glob("ext/**/*.pxi")}
     for folder in ("tests", "examples", "benchmarks", "networks", "eventsim"):
-        wanted |= {str(p.relative_to(ROOT)) for p in ROOT.glob(f"{folder}/*.py")}
-    wanted |= {str(p.relative_to(ROOT)) for p in ROOT.glob("docs/**/*.*")}
+        wanted |= {str(p.relative_to(source)) for p in source.glob(f"{folder}/**/*.py")}
+    wanted |= {str(p.relative_to(source)) for p in source.glob("docs/**/*.*")}
     assert wanted <= names, f"missing from the sdist: {sorted(wanted - names)}"
     assert not [n for n in names if n.endswith((".so", ".pyc", ".c"))]
 
