@@ -50,7 +50,7 @@ sanitize: $(VENV)/test.stamp
 	code=$$?; cat $(SANITIZED)/report.* 2>/dev/null && exit 1; exit $$code
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info eventsim/_core.*.so eventsim/networks .pytest_cache .hypothesis .mypy_cache \
+	rm -rf $(VENV) .peers build dist *.egg-info eventsim/_core.*.so eventsim/networks .pytest_cache .hypothesis .mypy_cache \
 	.ruff_cache fly_brain.png
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

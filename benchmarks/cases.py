@@ -47,14 +47,16 @@ def random_rows(n):
 N = 100_000
 DRAWN = dict(weight=es.Normal(50.0, 5.0, low=0.0), delay=es.Uniform(1.0, 20.0))
 
+NEURONS = dict(record_spikes=["exc", "inh"])  # not the sources, which fire more
+
 CASES = {
     "cuba 4000": Case(cuba.build, 1000.0, peers=("nest", "nest precise", "brian2")),
     "cuba 40000": Case(lambda: cuba.build(10.0), 1000.0, peers=("brian2",)),
-    "brunel delta": Case(lambda: brunel.build(1.0, "delta"), 100.0),
-    "brunel exponential": Case(lambda: brunel.build(1.0, "exponential"), 100.0),
+    "brunel delta": Case(lambda: brunel.build(1.0, "delta"), 100.0, NEURONS),
+    "brunel exponential": Case(lambda: brunel.build(1.0, "exponential"), 100.0, NEURONS),
     "sparse 100000, 1 Hz": Case(lambda: sparse.build(1.0, 1.0), 1000.0, peers=("nest", "brian2")),
     "sparse 100000, 0.1 Hz": Case(lambda: sparse.build(1.0, 0.1), 1000.0, peers=("nest", "brian2")),
-    "fly brain": Case(fly_brain.build, 1000.0, peers=("brian2",)),
+    "fly brain": Case(fly_brain.build, 1000.0, dict(record_spikes=["brain"]), peers=("brian2",)),
     "build all to all": Case(lambda: wiring(es.AllToAll(), 4000, 5000)),
     "build one to one": Case(lambda: wiring(es.OneToOne(), 1_000_000, projections=20)),
     "build probability": Case(lambda: wiring(es.FixedProbability(0.002), N)),

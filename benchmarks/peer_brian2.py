@@ -16,7 +16,7 @@ from pathlib import Path
 
 import brian2 as b
 import numpy as np
-from brian2 import mV, ms
+from brian2 import ms, mV
 
 LIF = """dv/dt = (g_e + g_i - (v - E))/(20*ms) : volt (unless refractory)
 dg_e/dt = -g_e/tau_e : volt

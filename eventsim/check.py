@@ -30,7 +30,7 @@ def number(obj: str, name: str, value: Any, kind: str = "finite") -> float:
     given = _numeric(obj, name, value, "iuf", "a number")
     if given.ndim:
         raise TypeError(f"{obj}: {name} is an array of shape {given.shape}; it must be one number")
-    return float(_in_range(obj, name, given.astype(np.float64), kind))
+    return float(_in_range(obj, name, _doubles(given), kind))
 
 
 def values(obj: str, name: str, value: Any, kind: str = "finite", n: int | None = None) -> float | np.ndarray:
@@ -40,7 +40,7 @@ def values(obj: str, name: str, value: Any, kind: str = "finite", n: int | None 
         raise ValueError(f"{obj}: {name} has shape {given.shape}; give one number or a one-dimensional array")
     if given.ndim and n is not None and len(given) not in (1, n):
         raise ValueError(f"{obj}: {name} has {len(given)} values; give one number or {n} values")
-    given = _in_range(obj, name, given.astype(np.float64), kind)
+    given = _in_range(obj, name, _doubles(given), kind)
     return given if given.ndim else float(given)
 
 
@@ -49,7 +49,7 @@ def table(obj: str, name: str, value: Any, kind: str = "finite") -> np.ndarray:
     given = _numeric(obj, name, value, "iuf", "an array of numbers")
     if given.ndim not in (1, 2):
         raise ValueError(f"{obj}: {name} has shape {given.shape}; give an array of one or two dimensions")
-    return _in_range(obj, name, given.astype(np.float64), kind)
+    return _in_range(obj, name, _doubles(given), kind)
 
 
 def integers(obj: str, name: str, value: Any, dtype: Any = np.int64) -> np.ndarray:
@@ -130,6 +130,12 @@ def _numeric(obj: str, name: str, value: Any, kinds: str, what: str) -> np.ndarr
         shown = f" = {value!r}" if given.ndim == 0 else ""
         raise TypeError(f"{obj}: {name}{shown} has type {_type_name(value, given)}; it must be {what}")
     return given
+
+
+def _doubles(given: np.ndarray) -> np.ndarray:
+    """A copy as float64; of what overflows, a long double, `_in_range` tells."""
+    with np.errstate(over="ignore"):
+        return given.astype(np.float64)
 
 
 def _type_name(value: Any, given: np.ndarray) -> str:

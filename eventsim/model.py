@@ -130,9 +130,9 @@ def _equal(a: Any, b: Any) -> bool:
 def parameter_values(where: str, name: str, value: Any, kind: str, n: int | None = None) -> float | np.ndarray:
     """A parameter as `check.values` gives it; of a positive one, a rate or a conductance, the reciprocal is finite too."""
     given = check.values(where, name, value, kind, n)
-    smallest = np.finfo(np.float64).tiny
-    if kind == "positive" and np.any(np.less(given, smallest)):
-        raise ValueError(f"{where}: {name} = {np.min(given)} must be at least {smallest:.3g}, so that 1/{name} is finite")
+    with np.errstate(over="ignore"):
+        if kind == "positive" and np.any(np.isinf(np.divide(1.0, given))):
+            raise ValueError(f"{where}: {name} = {np.min(given)} is too small, 1/{name} overflows; choose at least 1e-308")
     return given
 
 

@@ -29,6 +29,8 @@ class Population:
         try:
             # a slice of a large population needs no array of all ids
             ids = np.arange(*key.indices(self.n)) if isinstance(key, slice) else np.atleast_1d(np.arange(self.n)[key])
+        except OverflowError as error:
+            raise IndexError(f"{where}; {error}") from None
         except (IndexError, TypeError, ValueError) as error:
             raise type(error)(f"{where}; {error}") from None
         if ids.ndim != 1:
@@ -105,6 +107,9 @@ class Network:
         names = [p.name for p in self.populations]
         close = difflib.get_close_matches(str(name), names, 1) or names
         raise KeyError(f"Network: no population {name!r}; there is {', '.join(map(repr, close)) or 'none'}")
+
+    def __iter__(self) -> Iterator[Population]:
+        return iter(self.populations)
 
     def add(self, name: str, n: int, model: Model, **initial: Any) -> Population:
         """Add a population.

@@ -115,7 +115,7 @@ class Simulation:
         check.count("Simulation", "threads", threads, at_least=1)
         self.seed = check.seed("Simulation", "seed", seed)
         t_start = check.number("Simulation", "t_start", t_start)
-        if abs(t_start) > LAST:
+        if abs(t_start) >= LAST:
             raise ValueError(f"Simulation: t_start = {t_start:g} ms must be within 2**53 ms of 0, where whole ms are exact")
         start = split(t_start)
         began = time.perf_counter()
@@ -190,9 +190,10 @@ class Simulation:
         if progress is not None:
             progress = check.flag("Simulation.run", "progress", progress)
         start, end = self._time, later(self._time, duration)
-        if end[0] > LAST:
+        if end[0] >= LAST:
             raise ValueError(
-                f"Simulation.run: duration = {duration:g} ms ends after 2**53 ms, up to where whole ms are exact; run for less"
+                f"Simulation.run: duration = {duration:g} ms does not end before 2**53 ms, up to where whole ms are exact; "
+                "run for less"
             )
         before = self._totals()
         began = time.perf_counter()
@@ -445,9 +446,11 @@ class Simulation:
         if not isinstance(core, _core.SpikeSourcePopulation):
             raise TypeError(f"Simulation.inject: {population.name!r} is a {type(core.model).__name__}, not a SpikeSource")
         times, ids = check.spikes("Simulation.inject", times, ids, population.n)
-        check.not_before("Simulation.inject", "times", times, self._time)
+        check.not_before("Simulation.inject", "times", times, split(self.time))
+        new_times = split_array(times)
+        new_times[times == self.time] = self._time  # `time` is rounded, and means now
         old_times, old_ids = core.pending()
-        core.set_spikes(np.concatenate([old_times, split_array(times)]), np.concatenate([old_ids, ids]))
+        core.set_spikes(np.concatenate([old_times, new_times]), np.concatenate([old_ids, ids]))
         self._engine.reset_alarms(population.index)
 
     def _projection(self, projection: Projection, who: str) -> int:

@@ -22,12 +22,15 @@ if TYPE_CHECKING:
     from .simulation import Simulation
 
 FORMAT = 1  # raised whenever what is stored changes
+ROWS = ("indptr", "indices", "weight", "delay")  # of a projection
 
 
 def save(sim: Simulation, path: Any) -> None:
     """Write `sim` to `path`: to a temporary file beside it, flushed to disk, then renamed over it; links are followed."""
     path = Path(os.path.realpath(_file_name("Simulation.save", path)))
     engine = sim._engine
+    if engine.overflowed >= 0:
+        raise RuntimeError(f"Simulation.save: there is nothing to continue from. {sim._overflow_message()}")
     arrays: dict[str, np.ndarray] = {f"engine/{k}": v for k, v in engine.snapshot().items()}
     header: dict[str, Any] = {
         "format": FORMAT,
@@ -52,7 +55,7 @@ def save(sim: Simulation, path: Any) -> None:
         arrays |= {f"population{p.index}/input/{k}": v for k, v in core.inputs().items()}
     for k, rows in enumerate(engine.projections):
         header["rows"].append({"pre": rows.pre, "post": rows.post.index, "port": rows.port})
-        for part in ("indptr", "indices", "weight", "delay"):
+        for part in ROWS:
             arrays[f"rows{k}/{part}"] = getattr(rows, part)
     arrays |= {f"replaced{k}/place": place for k, (_, place) in enumerate(sim._replaced)}
     header["hash"] = _digest(header, arrays)
@@ -137,11 +140,8 @@ def _restore(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Simulatio
         core = model.population(model, population.n, parameters, population.first, i, *start)
         core.set_inputs(inputs)
         cores.append(core)
-    rows = [
-        _core.Rows(cores[r["pre"]], cores[r["post"]], r["port"], *(arrays[f"rows{k}/{part}"] for part in
-                   ("indptr", "indices", "weight", "delay")))
-        for k, r in enumerate(header["rows"])
-    ]
+    parts = [[arrays[f"rows{k}/{part}"] for part in ROWS] for k in range(len(header["rows"]))]
+    rows = [_core.Rows(cores[r["pre"]], cores[r["post"]], r["port"], *p) for r, p in zip(header["rows"], parts, strict=True)]
     for name, r in zip(header["projections"], rows[: len(header["projections"])], strict=True):
         pops = network.populations
         rule = CSR(r.indptr, r.indices)
@@ -150,6 +150,8 @@ def _restore(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Simulatio
     engine = _core.Engine(cores, rows, *start)
     engine.set_projections(rows, list(range(len(network.projections))))
     engine.restore(group("engine/"))
+    # `restore` copies the flags of the neurons; in which populations there are any, only this sets
+    engine.set_watch(*((engine.watch & bit).astype(bool) for bit in (1, 2)))
     sim = Simulation.__new__(Simulation)
     sim.seed = header["seed"]
     sim._begin(network, engine, start, header["weight_dtype"])

@@ -11,8 +11,9 @@ LAST = 2.0**53  #: [ms] up to here whole milliseconds are exact: 285,000 years
 
 
 def split(t: float) -> Time:
-    """A time [ms] as (epoch, offset), exactly."""
-    return float(floor(t)), t - floor(t)
+    """A time [ms] as (epoch, offset): exactly, but for negative ones within 2**-54 ms of a whole one."""
+    epoch, offset = float(floor(t)), t - floor(t)
+    return (epoch + 1.0, 0.0) if offset == 1.0 else (epoch, offset)
 
 
 def split_array(t: np.ndarray) -> np.ndarray:

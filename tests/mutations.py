@@ -93,7 +93,7 @@ def outcome(mutation: Mutation) -> tuple[str, float]:
         if text.count(mutation.old) < 1:
             raise SystemExit(f"{mutation.name}: {mutation.old!r} does not occur in {mutation.file}; update tests/mutations.py")
         path.write_text(text.replace(mutation.old, mutation.new, 1))
-        env = os.environ | {"CFLAGS": "-O1", "HYPOTHESIS_PROFILE": "default", "EVENTSIM_MUTANT": "1", "PYTHONPATH": str(tree)}
+        env = os.environ | {"CFLAGS": "-O1", "HYPOTHESIS_PROFILE": "mutants", "PYTHONPATH": str(tree)}
         build = subprocess.run([sys.executable, "setup.py", "build_ext", "--inplace"], cwd=tree, env=env, capture_output=True, text=True)
         if build.returncode:
             raise SystemExit(f"{mutation.name}: the mutant does not build\n{build.stderr[-2000:]}")

@@ -1,13 +1,9 @@
 """Cross-checks against other simulators; see peers.py for where they come from."""
 
-import sys
 from functools import partial
-from pathlib import Path
 
 import peers
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # plain.py, the networks as arrays
 
 
 def _peer(name):

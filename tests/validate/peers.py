@@ -19,7 +19,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 FOLDER = Path(os.environ.get("EVENTSIM_PEERS") or HERE.parents[1] / ".peers").resolve()
 PACKAGES = {"nest": ["nest-simulator"], "brian2": ["brian2", "numpy<2.4"]}
-THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 class Unavailable(RuntimeError):

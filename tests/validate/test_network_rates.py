@@ -29,7 +29,9 @@ def cuba_for_nest(seed):
 
 def brunel_for_nest(seed, synapse, scale):
     rng = np.random.default_rng(seed)
-    model, params, J = ("DeltaLIF", BRUNEL, 0.1) if synapse == "delta" else ("LIF", BRUNEL | dict(tau_syn_ex=0.5, tau_syn_in=0.5), 50.0)
+    model, params, J = "DeltaLIF", BRUNEL, 0.1
+    if synapse == "exponential":
+        model, params, J = "LIF", BRUNEL | dict(tau_syn_ex=0.5, tau_syn_in=0.5), 50.0
     sizes = dict(exc=round(10_000 * scale), inh=round(2500 * scale))
     pops = [dict(name=k, n=n, model=model, params=params, initial=dict(V_m=rng.uniform(0, 20, n))) for k, n in sizes.items()]
     noise = dict(name="noise", n=1, model="Poisson", params=dict(rate=20_000.0))
