@@ -111,7 +111,7 @@ class Model:
         """The parameters of the compiled population, where they are not this model's own."""
         return p
 
-    def setup(self, population: Any, seed: int, t_start: tuple[float, float]) -> None:
+    def setup(self, population: Any, seed: int, start: tuple[float, float]) -> None:
         """Hand the compiled population what is neither a parameter nor a state, such as spike lists."""
 
     @classmethod

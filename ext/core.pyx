@@ -43,4 +43,4 @@ HEAD_WIDTH, PAUSED_CODE, NO_MEMORY_CODE, RAN_AWAY_CODE, NOT_FINITE_CODE = HEAD, 
 
 #: What ``from eventsim._core import *`` gives: every model description, so that a new model is one file and one line.
 __all__ = [name for name, thing in list(globals().items())
-           if isinstance(thing, type) and issubclass(thing, Model) and thing is not Model]
+           if isinstance(thing, type) and issubclass(thing, Model) and hasattr(thing, "population")]

@@ -11,7 +11,7 @@ settings.register_profile("quick", max_examples=5, deadline=None, suppress_healt
 settings.register_profile("default", max_examples=25, deadline=None, suppress_health_check=SLOW, derandomize=True)
 # One failure is all that is asked of a mutant: no time is spent on making the example small.
 settings.register_profile(
-    "mutants", max_examples=25, deadline=None, suppress_health_check=SLOW, derandomize=True, phases=(Phase.explicit, Phase.generate)
+    "mutants", settings.get_profile("default"), phases=(Phase.explicit, Phase.generate)
 )
 settings.register_profile("thorough", max_examples=1000, deadline=None, suppress_health_check=SLOW, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))

@@ -359,7 +359,7 @@ class Heap:
         """Jumps of V (or of a g that the spike clears) must not come close without coinciding."""
         if neuron.model in ("DeltaLIF", "FlyLIF"):
             close = neuron.touched is not None and 0 < self.elapsed(neuron.touched, time) < CLOSE
-            if close or kind == ARRIVAL and abs(neuron.excess) < GRAZE:
+            if close or (kind == ARRIVAL and abs(neuron.excess) < GRAZE):
                 self.undecided(time)
             neuron.touched = time
 

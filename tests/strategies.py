@@ -4,6 +4,7 @@ Times come from a coarse dyadic grid half of the time, so that events coincide; 
 apart, or far apart; weights are multiples of the one that just reaches threshold.
 """
 
+import itertools
 import math
 from dataclasses import dataclass, field
 
@@ -178,5 +179,5 @@ def splits(draw, T, special=()):
     """Lengths that add up to T exactly, with empty runs and cuts at the given event times."""
     cuts = draw(st.lists(st.one_of(st.integers(0, 80).map(lambda k: k / 4), st.sampled_from([0.0, *special])), max_size=5))
     cuts = [0.0, *sorted(c for c in cuts if c < T), T]
-    lengths = [b - a for a, b in zip(cuts, cuts[1:], strict=False)]
+    lengths = [b - a for a, b in itertools.pairwise(cuts)]
     return lengths

@@ -144,7 +144,7 @@ def test_maximum_at_threshold_within_rounding(pop, gap):
 
 @given(states())
 def test_every_iterate_of_the_solver_is_a_lower_bound(pop):
-    sim, pops, _ = simulation(Net([pop]))
+    sim, _pops, _ = simulation(Net([pop]))
     core = sim._engine.populations[0]
     earliest = crossing(pop, -rounding(pop, 1e3), 1e3)
     t, row = 0.0, core.state[0].copy()
@@ -366,7 +366,7 @@ def test_inject_adds_spikes_from_now_on():
     sim.run(4.0)
     sim.inject(source, [6.0, 4.0, 9.0], [0, 1, 0])
     assert [x.tolist() for x in sim.run(10.0).spikes()] == [[4.0, 6.0, 9.0, 9.0], [1, 0, 0, 1]]
-    with pytest.raises(ValueError, match="13.9"):
+    with pytest.raises(ValueError, match=r"13\.9"):
         sim.inject(source, [13.9], [0])
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mpmath import mp, mpf
 from oracle_heap import chain
 from oracle_mp import ExpPoly, sign_changes
-from plain import Edges, Net, Pop, Steps, later, stamp
+from plain import Edges, Net, Pop, later, stamp
 from scipy.integrate import solve_ivp
 from scipy.special import lambertw
 
@@ -138,7 +138,7 @@ def test_weight_is_the_peak_of_the_current(oracle, model, rise):
 
 @ORACLES
 @pytest.mark.parametrize("I", [0.0, 0.4, -2.0])
-def test_qif_without_arrivals(simulate, I):  # noqa: E741
+def test_qif_without_arrivals(simulate, I):
     # dW/ds = W^2 + I with s = 1 - exp(-t/tau) (see O2) reaches infinity at these s.
     V, tau = 3.0, 10.0
     k = math.sqrt(abs(I))

@@ -150,7 +150,7 @@ def test_save_and_continue_in_another_process(tmp_path):  # 4
 def test_observing_changes_nothing(case, data):  # 5
     expected, _, _ = simulation(case.net)
     spikes = exact(expected.run(case.T))
-    network, pops, _ = case.net.to_eventsim()
+    network, _pops, _ = case.net.to_eventsim()
     network = pickle.loads(pickle.dumps(network))
     cells = [network[p.name] for p in case.net.pops[1:]]
     sim = es.Simulation(network, weight_dtype="float64", record_V=cells, record_spikes=data.draw(st.booleans()))
@@ -271,7 +271,7 @@ def test_what_does_not_matter_changes_nothing(case, other, data):  # 10
     net = copy.deepcopy(case.net)
     silent = Pop("silent", 3, "LIF")
     names = [p.name for p in net.pops]
-    targets = [p for p in net.pops[1:]]
+    targets = list(net.pops[1:])
     zeros = []
     for pre in net.pops:
         for post in targets:
@@ -299,7 +299,7 @@ def test_what_does_not_matter_changes_nothing(case, other, data):  # 10
 
 def membrane(net, T, times):
     """V of population "cell" of a network that does not spike."""
-    sim, pops, _ = simulation(net, record_V="cell")
+    sim, _pops, _ = simulation(net, record_V="cell")
     result = sim.run(T)
     assert result.counts("cell").sum() == 0
     return result.V("cell", times)
@@ -391,7 +391,10 @@ def test_post_synaptic_potential(tau, data):  # 17
     assert np.allclose(V[:, 0], expected, rtol=1e-12, atol=1e-12)
 
 
-@given(st.floats(1.0, 50.0), st.floats(0.0, 5.0), st.floats(1.01, 20.0), st.sampled_from(["LIF", "DeltaLIF", "AlphaLIF", "AdaptiveLIF"]))
+SPIKING = ["LIF", "DeltaLIF", "AlphaLIF", "AdaptiveLIF"]
+
+
+@given(st.floats(1.0, 50.0), st.floats(0.0, 5.0), st.floats(1.01, 20.0), st.sampled_from(SPIKING))
 def test_frequency_of_a_constant_current(tau, t_ref, overdrive, model):  # 17
     p = {"tau_m": tau, "t_ref": t_ref, "C_m": 1.0, "E_L": 0.0, "V_th": 15.0, "V_reset": -3.0}
     v_inf = 15.0 * overdrive
@@ -459,7 +462,7 @@ def grid(net, T, h):
     """First spike of every neuron by a fixed step h: LIF with exact propagators, thresholds tested on the grid only."""
     pop, (edge,) = net.pop("cell"), net.edges
     p = {k: np.array([pop.value(k, i) for i in range(pop.n)]) for k in DEFAULTS["LIF"] if k != "reset"}
-    V, I = np.array([pop.start("V_m", p["E_L"][i], i) for i in range(pop.n)]), np.zeros((2, pop.n))  # noqa: E741
+    V, I = np.array([pop.start("V_m", p["E_L"][i], i) for i in range(pop.n)]), np.zeros((2, pop.n))
     arrivals = {}
     for t, source in zip(*net.pops[0].params.values(), strict=True):
         for k, i in enumerate(edge.i):
@@ -473,7 +476,7 @@ def grid(net, T, h):
         # one step of the trapezoidal rule for the synaptic part: second order inside, first order at the threshold
         drive = (I.sum(0) * em + sum(I[k] * e[k] for k in (0, 1))) / 2 * h / p["C_m"]
         V = p["E_L"] + (V - p["E_L"]) * em + drive + p["I_e"] * p["tau_m"] / p["C_m"] * (1 - em)
-        I = np.stack([I[k] * e[k] for k in (0, 1)])  # noqa: E741
+        I = np.stack([I[k] * e[k] for k in (0, 1)])
         first = np.where((V >= p["V_th"]) & np.isinf(first), (step + 1) * h, first)
     return first
 
@@ -486,7 +489,8 @@ def test_a_fine_grid_converges_to_the_engine():  # 22
     params = {"tau_syn_ex": 2.0, "tau_syn_in": 5.0, "I_e": list(rng.uniform(330, 480, n)), "t_ref": 100.0}
     k = 200
     weights = list(np.where(rng.random(k) < 0.7, rng.uniform(100, 800, k), rng.uniform(-800, -100, k)))
-    edge = Edges("source", "cell", list(rng.integers(0, m, k)), list(rng.integers(0, n, k)), weights, list(rng.integers(1, 24, k) / 8))
+    pre, post, delays = list(rng.integers(0, m, k)), list(rng.integers(0, n, k)), list(rng.integers(1, 24, k) / 8)
+    edge = Edges("source", "cell", pre, post, weights, delays)
     net = Net([source, Pop("cell", n, "LIF", params)], [edge])
     found = trains(simulate(net, 30.0))
     exact_times = np.array([found.get(m + i, [np.inf])[0] for i in range(n)])
@@ -573,7 +577,7 @@ def test_traces_agree_with_the_oracle(case):
     heap = oracle_heap.Heap(case.net)
     sim, pops, _ = simulation(case.net)
     sim = es.Simulation(sim.network, weight_dtype="float64", record_V=list(pops.values())[1:])
-    for k in range(8):
+    for _k in range(8):
         heap.run(case.T / 8)
         sim.run(case.T / 8)
         # a state one rounding beside a jump is another state

@@ -68,7 +68,7 @@ MODELS = {
         "V_m >= V_th + h",
         "V_m = V_reset; I_stc += q_stc; h += q_sfa",
         {None: TO_CURRENT},
-        "exact",
+        "rk4",
     ),
     # V = tan(phase/2) makes the spike at V = infinity a crossing of pi.
     "QIF": (
