@@ -150,8 +150,6 @@ def _restore(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Simulatio
     engine = _core.Engine(cores, rows, *start)
     engine.set_projections(rows, list(range(len(network.projections))))
     engine.restore(group("engine/"))
-    # `restore` copies the flags of the neurons; in which populations there are any, only this sets
-    engine.set_watch(*((engine.watch & bit).astype(bool) for bit in (1, 2)))
     sim = Simulation.__new__(Simulation)
     sim.seed = header["seed"]
     sim._begin(network, engine, start, header["weight_dtype"])

@@ -258,6 +258,8 @@ cdef class Engine:
         """Set the alarms of one population anew, after its states or parameters changed, and record watched states."""
         cdef Population p = self.populations[index]
         cdef Py_ssize_t j
+        if self.overflowed >= 0 and self.owner[self.overflowed] == index:
+            self.overflowed = -1            # `settle` will tell if it still is
         if self.make_room(p, p.n):
             raise MemoryError(f"Engine: no memory to record population {index}")
         for j in range(p.n):
@@ -294,7 +296,8 @@ cdef class Engine:
          self.flights.pushes, self.flights.pops, self.alarms.moves) = state["counters"]
         self.now = at_time(epoch, offset)
         self.spikes.extend(state["spikes"])
-        self.watch[:], self.counts[:] = state["watch"], state["counts"]
+        self.set_watch(state["watch"] & WATCH_SPIKES != 0, state["watch"] & WATCH_STATE != 0)
+        self.counts[:] = state["counts"]
         cdef Population p
         for i, p in enumerate(self.populations):
             p.state[:] = state[f"state{i}"]

@@ -265,7 +265,9 @@ cdef inline double approach(double g, double a, Drive drive, int mode, double ro
     each crossing: then the slope decides whether it crosses again, and a return within GRAZE is not looked for."""
     if mode == EDGE and fabs(g) <= rounding and drive.slope <= 0.0:
         return max(certified_wait(0.0, a, drive), GRAZE)
-    return certified_wait(g, a, drive) if g > 0.0 else 0.0
+    if g > 0.0:
+        return certified_wait(g, a, drive)
+    return 0.0 if g <= 0.0 else NAN         # an overflow, for the engine to report
 
 cdef inline void reset_membrane(double *u, double c, double r, int mode, bint falls) noexcept nogil:
     if mode == TO_VALUE:

@@ -668,3 +668,27 @@ def test_a_model_says_what_was_changed():
     assert repr(es.LIF(tau_m=20.0, reset="subtract")) == "LIF(tau_m=20.0, reset='subtract')"
     assert es.LIF(tau_m=20.0) == es.LIF(tau_m=20.0) != es.LIF()
     assert es.LIF().tau_syn_ex == 2.0
+
+
+#: Column of 1/C_m among the coefficients.
+K = {es.LIF: 3, es.AdaptiveLIF: 5, es.DoubleExpLIF: 5}
+
+
+@pytest.mark.parametrize("model", [es.LIF, es.AdaptiveLIF, es.DoubleExpLIF, es.FlyLIF], ids=lambda m: m.__name__)
+def test_a_spike_right_after_an_event_is_as_exact_as_a_late_one(model):
+    """From 1e-9 mV below threshold: the time is right relative to itself, not to the potentials (they are 1e10 times larger)."""
+    from mpmath import expm1, findroot, mp
+
+    net = es.Network()
+    parameters = {"E_L": 0.0, "V_th": 15.0, "V_reset": 0.0, "tau_m": 10.0}
+    drive = {es.FlyLIF: {"g": 400.0}, es.DoubleExpLIF: {"I_ex": 10_000.0}}.get(model, {"I_ex": 10_000.0})
+    V = 15.0 - 2.0**-30
+    cell = net.add("cell", 1, model(**parameters), V_m=V, **drive)
+    sim = es.Simulation(net)
+    core = sim._engine.populations[0]
+    _, offset, _ = sim.run(1e-3).spike_times_exact(cell)
+    with mp.workdps(40):
+        a, b = mp.mpf(core.coef[0, 0]), mp.mpf(core.coef[0, 1])
+        slope = 400 * a if model is es.FlyLIF else mp.mpf(10_000.0) * mp.mpf(core.coef[0, K[model]])
+        exact = findroot(lambda t: V * expm1(-a * t) + slope * (expm1(-a * t) - expm1(-b * t)) / (b - a) - mp.mpf(2) ** -30, 2.0**-30 / 38)
+    assert abs(offset[0] - exact) < 16 * 2.0**-52 * exact

@@ -43,6 +43,8 @@ cdef class QIFPopulation(Population):
         cdef const QIFState *s = <const QIFState *> n
         cdef const QIFCoef *p = <const QIFCoef *> q
         cdef double x = sqrt(fabs(s.I)), y
+        if isnan(s.V) or isnan(s.I):
+            return NAN                      # an overflow, for the engine to report
         if s.I > 0.0:
             y = atan2(x, s.V) / x
         elif s.V <= x:
@@ -81,7 +83,7 @@ class QIF(Model):
 
     parameters = {"tau_m": Parameter(10.0, "ms", "positive"), "V_reset": Parameter(-np.inf, "", "any"),
                   "t_ref": Parameter(0.0, "ms", "nonnegative")}
-    states = {"V_m": State(0.0, ""), "I": State(0.0, "")}
+    states = {"V_m": State(0.0, "", kind="any"), "I": State(0.0, "")}
     receptors = ("I",)
     population = QIFPopulation
 
