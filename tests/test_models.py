@@ -690,5 +690,9 @@ def test_a_spike_right_after_an_event_is_as_exact_as_a_late_one(model):
     with mp.workdps(40):
         a, b = mp.mpf(core.coef[0, 0]), mp.mpf(core.coef[0, 1])
         slope = 400 * a if model is es.FlyLIF else mp.mpf(10_000.0) * mp.mpf(core.coef[0, K[model]])
-        exact = findroot(lambda t: V * expm1(-a * t) + slope * (expm1(-a * t) - expm1(-b * t)) / (b - a) - mp.mpf(2) ** -30, 2.0**-30 / 38)
+
+        def excess(t):
+            return V * expm1(-a * t) + slope * (expm1(-a * t) - expm1(-b * t)) / (b - a) - mp.mpf(2) ** -30
+
+        exact = findroot(excess, 2.0**-30 / 38)
     assert abs(offset[0] - exact) < 16 * 2.0**-52 * exact
