@@ -21,6 +21,7 @@ from .network import Network, Population, Projection, View
 from .result import Result
 from .simulation import Edges, Simulation, simulate
 from .storage import load
+from .trains import SpikeTrains
 
 __version__ = "0.1.0"
 
@@ -44,6 +45,7 @@ __all__ = [
     "Projection",
     "Result",
     "Simulation",
+    "SpikeTrains",
     "Steps",
     "Uniform",
     "View",
