@@ -75,7 +75,8 @@ class Sum(Loss):
             self.terms += [(factor * f, term) for f, term in loss.terms] if isinstance(loss, Sum) else [(factor, loss)]
 
     def __call__(self, response: Response, targets: Any = None) -> Answer:
-        total, parts = 0.0, {}
+        total = 0.0
+        parts: dict[Any, Sensitivity] = {}
         for factor, loss in self.terms:
             value, sensitivities = loss(response, targets)
             total += factor * value
@@ -277,7 +278,7 @@ def _filtered(train: np.ndarray, time: np.ndarray, sign: np.ndarray, tau: float)
     trace = np.zeros(m)
     rank = np.arange(m) - np.maximum.accumulate(np.where(fresh, np.arange(m), 0))
     order = np.argsort(rank, kind="stable")
-    ends = np.cumsum(np.bincount(rank)) if m else []
+    ends = np.cumsum(np.bincount(rank))
     for begin, end in pairwise(ends):  # all trains at once, rank by rank
         at = order[begin:end]
         trace[at] = factor[at] * (trace[at - 1] + sign[at - 1])
