@@ -122,6 +122,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         duration: float | None = None,
         weight_decay: float = 0.0,
         input_dropout: float = 0.0,
+        input_jitter: float = 0.0,
         scale: bool = True,
         validation_fraction: float = 0.0,
         early_stopping: int | None = None,
@@ -144,6 +145,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         self.duration = duration
         self.weight_decay = weight_decay
         self.input_dropout = input_dropout
+        self.input_jitter = input_jitter
         self.scale = scale
         self.validation_fraction = validation_fraction
         self.early_stopping = early_stopping
@@ -191,7 +193,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         for epoch in range(self.epochs):
             total, right, fired = 0.0, 0, 0.0
             for batch in np.array_split(rng.permutation(rows), n_batches):
-                given = _dropped(trains[batch], self.input_dropout, rng)
+                given = _disturbed(trains[batch], self.input_dropout, self.input_jitter, rng)
                 value, grads, response = value_and_grad(
                     sim, loss, given, labels[batch], duration=self.duration_, wrt=set(learn), threads=self.threads
                 )
@@ -410,12 +412,15 @@ def _generator(random_state: Any) -> np.random.Generator:
     return np.random.default_rng(random_state.randint(2**31 - 1))
 
 
-def _dropped(trains: SpikeTrains, fraction: float, rng: np.random.Generator) -> SpikeTrains:
-    """The trains without a random fraction of their spikes."""
-    if not fraction:
-        return trains
-    stays = rng.random(len(trains.times)) >= fraction
-    return SpikeTrains(trains.times[stays], trains.ids[stays], np.concatenate([[0], np.cumsum(stays)])[trains.starts])
+def _disturbed(trains: SpikeTrains, dropout: float, jitter: float, rng: np.random.Generator) -> SpikeTrains:
+    """The trains without a random fraction of their spikes, the others moved at random."""
+    times, ids, starts = trains.times, trains.ids, trains.starts
+    if dropout:
+        stays = rng.random(len(times)) >= dropout
+        times, ids, starts = times[stays], ids[stays], np.concatenate([[0], np.cumsum(stays)])[starts]
+    if jitter:
+        times = np.maximum(times + rng.normal(0.0, jitter, len(times)), 0.0)
+    return SpikeTrains(times, ids, starts)
 
 
 def _cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
