@@ -23,6 +23,8 @@ include "random.pxi"        # counter-based random numbers
 include "connect.pxi"       # connection rules -> rows
 include "queue.pxi"         # spikes in flight, alarms
 include "solver.pxi"        # when will a membrane reach its threshold?
+include "costate.pxi"       # the same questions asked backward: what gradients are made of
+include "recorder.pxi"      # the only code that appends
 include "population.pxi"    # what every model shares, and the calls the engine makes
 
 include "models/lif.pxi"    # the models, one line each
@@ -35,8 +37,8 @@ include "models/poisson.pxi"
 include "models/spike_source.pxi"
 
 include "rows.pxi"          # the synapses of one projection
-include "recorder.pxi"      # the only code that appends
 include "engine.pxi"        # the event loop
+include "adjoint.pxi"       # the tape read backward: gradients
 
 #: For Python: the columns of a state row before the model's states, and what Engine.run returns besides 0.
 HEAD_WIDTH, PAUSED_CODE, NO_MEMORY_CODE, RAN_AWAY_CODE, NOT_FINITE_CODE = HEAD, PAUSED, NO_MEMORY, RAN_AWAY, NOT_FINITE
