@@ -257,8 +257,8 @@ class EventRuns:
         with ThreadPoolExecutor(self.threads) as pool:
             yield from pool.map(f, samples)
 
-    def _fork(self, k: int, record_V: Any = None) -> Simulation:
-        fork = self.sim._fork(record_V)
+    def _fork(self, k: int, record_V: Any, record_spikes: bool) -> Simulation:
+        fork = self.sim._fork(record_spikes, record_V)
         for index, trains in self.inputs.items():
             times, ids = trains[k]
             check.not_before(f"value_and_grad: inputs of sample {k}", "times", times, self.start)
@@ -267,9 +267,9 @@ class EventRuns:
         return fork
 
     def _forward(self, k: int) -> tuple[Simulation, list[np.ndarray]]:
-        fork = self._fork(k)
+        replayed = [p for p, core in zip(self.sim.network.populations, self.sim._engine.populations, strict=True) if core.replays()]
+        fork = self._fork(k, replayed, record_spikes=False)
         initial = [core.state.copy() for core in fork._engine.populations]
-        fork._engine.set_watch(*np.zeros((2, self.sim.network.n), bool))
         fork._engine.write_tape()
         fork.run(self.duration, progress=False)
         return fork, initial
@@ -298,7 +298,7 @@ class EventRuns:
         """The membranes of population k in every sample: the runs are repeated and recorded."""
 
         def record(sample: int) -> Membranes:
-            fork = self._fork(sample, self.sim.network.populations[k])
+            fork = self._fork(sample, self.sim.network.populations[k], record_spikes=False)
             fork.run(self.duration, progress=False)
             return Membranes(fork._engine.populations[k], fork._engine.traces[k].rows(), self.start, self.stop)
 
@@ -309,16 +309,16 @@ class EventRuns:
     def max_V(self, k: int) -> np.ndarray:
         return np.array([self._maximum(k, s)[0] for s in range(self.n_samples)])
 
-    def _maximum(self, k: int, sample: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def _maximum(self, k: int, sample: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """As `Membranes.maximum`, and which neurons reached their threshold and were reset."""
         core, n = self.sim._engine.populations[k], self.sim.network.populations[k].n
-        value, times, kink = self.membranes(k)[sample].maximum()
+        value, times, kink, arrivals = self.membranes(k)[sample].maximum()
         first = self.sim.network.populations[k].first
         reached = np.zeros(n, bool)
         if getattr(core.model, "reset", "value") != "none" and "V_th" in core.parameters:
             reached[self.tapes[sample].gid[self._own(k, sample)] - first] = True
             value = np.where(reached, np.broadcast_to(core.parameters["V_th"], n), value)
-        return value, times, kink, reached
+        return value, times, kink, arrivals, reached
 
     def integral_V(self, k: int, decay: float) -> np.ndarray:
         return np.array([m.integral(_weighted(decay)[0]) for m in self.membranes(k)])
@@ -373,10 +373,16 @@ class EventRuns:
             first = self.sim.network.populations[k].first
             seen += [m._replace(neurons=m.neurons + first) for m in parts]
         seen += [m for core in engine.populations for m in _steps(core, self.stop)]
+        records = []
+        for core, log in zip(engine.populations, engine.traces, strict=True):
+            rows = log.rows() if core.replays() else None
+            records.append(None if rows is None else _by_neuron(rows, core.n))
+            if rows is not None:
+                seen.append(marks(rows[:, 1:3], core.first + rows[:, 0], -3.0, np.zeros(len(rows))))
         found = joined([marks(np.empty((0, 2)), np.empty(0), 0.0, np.empty(0)), *seen])
         order = np.lexsort((found.kinds == -1.0, found.times[:, 1], found.times[:, 0]))
         table = np.column_stack([found.times, found.neurons, found.kinds, found.values])[order]
-        adjoint = _core.Adjoint(engine, self.start, self.stop, self.initial[sample], pulls, table, rates)
+        adjoint = _core.Adjoint(engine, self.start, self.stop, self.initial[sample], pulls, table, records, rates)
         by_E_L = np.bincount(found.neurons[found.kinds == -1.0].astype(np.int64), found.values[found.kinds == -1.0], self.sim.network.n)
         return _gathered(self.sim, adjoint, by_E_L, reached, tape)
 
@@ -386,13 +392,13 @@ class EventRuns:
         """Marks of what the loss saw of membranes; dL/dV_th of those that reached it."""
         n, parts, by_threshold = self.sim.network.populations[k].n, [], np.zeros(0)
         if s.max_V is not None:
-            _, times, kink, reached = self._maximum(k, sample)
+            _, times, kink, arrivals, reached = self._maximum(k, sample)
             d = np.broadcast_to(s.max_V, (self.n_samples, n))[sample]
             by_threshold = np.where(reached, d, 0.0)
             silent = np.flatnonzero(~reached & (d != 0.0))
             parts.append(marks(times[silent], silent, -1.0, d[silent]))
             kinks = silent[kink[silent] != 0.0]
-            parts.append(marks(times[kinks], kinks, -2.0, d[kinks] * kink[kinks]))
+            parts.append(marks(arrivals[kinks], kinks, -2.0, d[kinks] * kink[kinks]))
         integrals = [(*_weighted(decay), d) for decay, d in s.integral_V.items()]
         integrals += [(*_squared(target), d) for target, d in s.integral_square.items()]
         for f, df, d in integrals:
@@ -439,6 +445,12 @@ def _steps(core: Any, stop: tuple[float, float]) -> Iterable[Marks]:
         if tuple(at) < stop:
             gid = core.first + np.arange(core.n)
             yield marks(np.tile(at, (core.n, 1)), gid, float(k), np.broadcast_to(values, core.n))
+
+
+def _by_neuron(rows: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Records (m, 1 + width) as state rows by neuron and time, and where each neuron's begin (n + 1,)."""
+    order = np.argsort(rows[:, 0], kind="stable")
+    return np.ascontiguousarray(rows[order, 1:]), np.searchsorted(rows[order, 0], np.arange(n + 1)).astype(np.int64)
 
 
 def _spike_before(membranes: Membranes, tape: _Tape, own: np.ndarray, first: int) -> np.ndarray:

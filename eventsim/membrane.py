@@ -46,6 +46,12 @@ def later_all(at: np.ndarray, wait: np.ndarray) -> np.ndarray:
     return np.column_stack([at[:, 0] + whole + carry, offset - carry])
 
 
+def just_before(t: np.ndarray) -> np.ndarray:
+    """The latest times before t (m, 2)."""
+    borrow = t[:, 1] == 0.0
+    return np.column_stack([t[:, 0] - borrow, np.where(borrow, np.nextafter(1.0, 0.0), np.nextafter(t[:, 1], 0.0))])
+
+
 def elapsed_all(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """b - a [ms] of times (m, 2)."""
     return (b[:, 0] - a[:, 0]) + (b[:, 1] - a[:, 1])
@@ -167,8 +173,9 @@ class Membranes:
 
     # ---- maxima
 
-    def maximum(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(n,) the largest V_m; its time (n, 2); and dV_m/dt just after it where an arrival made it (a kink), else 0 (n,)."""
+    def maximum(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """(n,) the largest V_m and (n, 2) its time. Where an arrival made it (a kink): (n,) dV_m/dt there, by which it rises if
+        the arrival comes later, else 0; and (n, 2) the time of the arrival."""
         n = self.core.n
         ids, times, V, _ = self._panels(PROBES)
         ids, times, V = ids.ravel(), times.reshape(-1, 2), V.ravel()
@@ -176,14 +183,19 @@ class Membranes:
         ids, times, V = ids[order], times[order], V[order]
         first = np.searchsorted(ids, np.arange(n + 1))
         if not len(ids):  # a run of length 0
-            return self.at(np.zeros(1))[:, 0], np.tile(self.start, (n, 1)), np.zeros(n)
+            start = np.tile(self.start, (n, 1))
+            return self.at(np.zeros(1))[:, 0], start, np.zeros(n), start
         # the last of equal values: with a doubled time, the one that what follows starts from
         top = np.array([first[j + 1] - 1 - np.argmax(V[first[j] : first[j + 1]][::-1]) for j in range(n)])
         low, high = np.maximum(top - 1, first[:-1]), np.minimum(top + 1, first[1:] - 1)
         low -= (elapsed_all(times[low], times[top]) == 0.0) & (low > first[:-1])
         neurons = np.arange(n)
-        right = self._slope(neurons, times[top], after=True) > 0.0
-        left = ~right & (self._slope(neurons, times[top], after=False) < 0.0) & (top > first[:-1])
+        # V may jump at an arrival (`DeltaLIF`): up to the maximum, or down from it
+        tolerance = JUMP * (1.0 + np.abs(V[top]))
+        up = V[top] - self._V(self._state(neurons, times[top], after=False), neurons) > tolerance
+        down = V[top] - self._V(self._state(neurons, times[top]), neurons) > tolerance
+        right = ~down & (self._slope(neurons, times[top], after=True) > 0.0)
+        left = ~up & ~right & (self._slope(neurons, times[top], after=False) < 0.0) & (top > first[:-1])
         a = np.where(left[:, None], times[low], times[top])
         span = np.where(left, elapsed_all(times[low], times[top]), np.where(right, elapsed_all(times[top], times[high]), 0.0))
         lo, hi, base = np.zeros(n), span.copy(), self._state(neurons, a)
@@ -194,11 +206,14 @@ class Membranes:
             rising = self.core.slopes(rows, neurons) > 0.0
             lo, hi = np.where(rising, mid, lo), np.where(rising, hi, mid)
         t = later_all(a, np.where(span > 0.0, 0.5 * (lo + hi), 0.0))
+        down &= ~left
+        arrival = t.copy()
+        t[down] = just_before(t[down])
         value = self._V(self._state(neurons, t), neurons)
         ends = elapsed_all(np.tile(self.start, (n, 1)), t) > 0.0
         ends &= elapsed_all(t, np.tile(self.stop, (n, 1))) > 0.0
         kink = np.where(~left & ~right & ends, self._slope(neurons, t, after=True), 0.0)
-        return value, t, kink
+        return value, t, kink, arrival
 
     def _state(self, neurons: np.ndarray, times: np.ndarray, after: bool = True) -> np.ndarray:
         """State rows (m, width) of neurons at times (m, 2), just after or before what happens then."""

@@ -160,7 +160,7 @@ class Simulation:
     def __reduce__(self) -> NoReturn:
         raise TypeError("Simulation: it cannot be pickled or copied; use sim.save(path) and es.load(path)")
 
-    def _fork(self, record_V: Any = None) -> Simulation:
+    def _fork(self, record_spikes: Any = True, record_V: Any = None) -> Simulation:
         """Another simulation that starts where this one, which has not run yet, stands; the synapses are shared."""
         cores, rows = [], []
         for p in self._engine.populations:
@@ -173,7 +173,7 @@ class Simulation:
         fork = Simulation.__new__(Simulation)
         fork.seed = self.seed
         fork._begin(self.network, _core.Engine(cores, rows, *self._start), self._start, self._weight_dtype)
-        fork._set_out(True, record_V)
+        fork._set_out(record_spikes, record_V)
         return fork
 
     # ---- running

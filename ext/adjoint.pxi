@@ -8,6 +8,7 @@
 cdef enum:
     OBSERVATION = -1                # the kinds of marks: a membrane is observed, after what else happens then;
     DEADLINE = -2                   # the loss depends on the time of an arrival;
+    TOUCHED = -3                    # arrivals at a neuron whose costates change there (`Population.replays`);
                                     # k >= 0: step k of the injected current
 
 cdef struct Event:
@@ -15,6 +16,7 @@ cdef struct Event:
     int32_t id                      # global
     int64_t spike                   # place on the tape, or -1:
     int64_t mark                    #   place among the marks
+    int64_t record                  # of the neuron's state then or before, or -1
 
 @cython.final
 cdef class Adjoint:
@@ -44,8 +46,11 @@ cdef class Adjoint:
     cdef Event *events                              # in forward order
     cdef Py_ssize_t n_events
     cdef int64_t[::1] first, cursor, last           # per neuron: breakpoints, the earliest that is filled in between
+    cdef list records                               # per population: state rows (m, width) after every event, or None
+    cdef double **record
 
-    def __init__(self, Engine engine, start, end, list initial, pulls, marks, bint rates=True):
+    def __init__(self, Engine engine, start, end, list initial, pulls, marks, records,
+                 bint rates=True):
         """
         Parameters
         ----------
@@ -53,8 +58,10 @@ cdef class Adjoint:
         initial : per population, the state rows (n, width) at the start
         pulls : (spikes on the tape,) explicit dL/dt of each spike
         marks : (m, 5) epoch, offset, global id, kind, value, in time order, observations last at one instant: observations
-            (-1) of a membrane with their dL/dV, arrivals on whose time the loss depends (-2) with dL/dt, and steps (kind:
-            which) of an injected current with the new value
+            (-1) of a membrane with their dL/dV, arrivals on whose time the loss depends (-2) with dL/dt, arrivals at neurons
+            that replay (-3), and steps (kind: which) of an injected current with the new value
+        records : per population None or, if its model replays, all its states: rows (m, width) by neuron and time, and where
+            each neuron's begin, (n + 1,)
         rates : compute the derivatives by time constants, too
         """
         self.rates = rates
@@ -66,6 +73,7 @@ cdef class Adjoint:
             p.finish_tape()
         self.merge()
         self.allocate()
+        self.look_up(records)
         cdef Py_ssize_t i
         with nogil:
             for i in range(self.n_events):
@@ -82,6 +90,7 @@ cdef class Adjoint:
         free(self.step)
         free(self.weight)
         free(self.delay)
+        free(self.record)
 
     # ---- before the sweep
 
@@ -133,6 +142,37 @@ cdef class Adjoint:
         self.costate, self.coefficient = pointers(self.costates), pointers(self.coefficients)
         self.step, self.weight, self.delay = pointers(self.steps), pointers(self.weights), pointers(self.delays)
 
+    cdef look_up(self, records):
+        """For every event of a neuron that replays, its last record until then."""
+        cdef Population p
+        cdef int64_t[::1] at, starts
+        cdef const double[:, ::1] rows
+        cdef Event *e
+        cdef Py_ssize_t i
+        cdef int64_t j
+        self.records = [None if r is None else r[0] for r in records]
+        self.record = pointers([np.empty(0) if r is None else r for r in self.records])
+        for i in range(self.n_events):
+            self.events[i].record = -1
+        for p, given in zip(self.engine.populations, records):
+            if given is None:
+                continue
+            rows, starts = given
+            at = np.array(starts)
+            for i in range(self.n_events):
+                e = &self.events[i]
+                j = e.id - p.first
+                if 0 <= j < p.n:
+                    while at[j] + 1 < starts[j + 1] and not before(e.at, at_time(rows[at[j] + 1, 0], rows[at[j] + 1, 1])):
+                        at[j] += 1
+                    e.record = at[j]
+
+    cdef inline void replay(self, Population p, const Event *e, double *copy) noexcept nogil:
+        """The state of a neuron just after an event, for `recede`."""
+        memcpy(copy, self.record[p.index] + e.record * p.width, p.width * sizeof(double))
+        p.advance(<Neuron *> copy, p.q(e.id - p.first), e.at)
+        p.past = <const Neuron *> copy
+
     cdef inline Costate *row(self, Population p, int64_t k) noexcept nogil:
         return <Costate *> (self.costate[p.index] + k * p.costates)
 
@@ -153,6 +193,7 @@ cdef class Adjoint:
     cdef void back(self, Population p, const Event *e) noexcept nogil:
         """Backward: from the costates just before the neuron's next breakpoint to those just before this one."""
         cdef double n[WIDEST_COSTATE]
+        cdef double past[WIDEST]
         cdef Py_ssize_t j = e.id - p.first
         cdef const double *q = p.q(j)
         cdef double *g = self.gradient(p, j)
@@ -162,6 +203,9 @@ cdef class Adjoint:
             G = self.pulls[e.spike] + self.consequences(p, e)
         if p.costates:
             memcpy(n, self.row(p, self.cursor[e.id]), p.costates * sizeof(double))
+            p.g = g
+            if e.record >= 0:
+                self.replay(p, e, past)
             if e.spike >= 0:
                 G = p.fire_back(<Costate *> n, q, g, <const Spike *> self.engine.tape.data + e.spike,
                                 self.engine.releases.data[e.spike] if p.asks else 0.0, G, self.rates)
@@ -172,7 +216,7 @@ cdef class Adjoint:
                     (<Costate *> n).u += self.marks[e.mark, 4]
                 elif kind == DEADLINE:
                     (<Costate *> n).pull += self.marks[e.mark, 4]
-                else:
+                elif kind >= 0:
                     self.step[p.index][kind * p.n + j] = p.step_back(<Costate *> n, q, g, self.marks[e.mark, 4])
             self.cursor[e.id] -= 1
             memcpy(<double *> self.row(p, self.cursor[e.id]) + HEAD, n + HEAD, (p.costates - HEAD) * sizeof(double))
@@ -247,6 +291,7 @@ cdef class Adjoint:
         cdef Py_ssize_t j
         for j in range(p.n if p.costates else 0):
             memcpy(n, self.row(p, self.first[p.first + j]), p.costates * sizeof(double))
+            p.past, p.g = <const Neuron *> &initial[j, 0], self.gradient(p, j)
             p.recede(<Costate *> n, p.q(j), self.start, self.rates)
             p.start_back(<Costate *> n, p.q(j), self.gradient(p, j), <const Neuron *> &initial[j, 0], &states[j, 0])
 

@@ -6,8 +6,8 @@ when the first synapses of a row fall due the row is delivered (``rows.pxi``, ``
 the targets' states (``models/``), whose alarms are set anew.
 """
 cimport cython
-from libc.math cimport (INFINITY, NAN, atan2, atanh, cos, exp, expm1, fabs, floor, isfinite, isnan, log, log1p, sin,
-                        sqrt, tanh)
+from libc.math cimport (INFINITY, NAN, atan2, atanh, cos, cosh, exp, expm1, fabs, floor, isfinite, isnan, log, log1p, sin,
+                        sinh, sqrt, tanh)
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memmove, memset

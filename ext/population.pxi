@@ -92,6 +92,9 @@ cdef class Population:
     cdef int64_t[::1] latest                    # each neuron's last spike on the tape
     cdef bint taping, asks, drifts                    # drifts: the present spike is not made by an arrival, the start or a release
     cdef double before                          # slope before the present spike
+    cdef bint replaying                         # see `replays`
+    cdef const Neuron *past                     # in the reverse sweep: the state at the beginning of the present stretch,
+    cdef double *g                              # and the gradient by the neuron's coefficients
 
     def __init__(self, model, Py_ssize_t n, dict parameters, Py_ssize_t first, int index, double epoch, double offset):
         self.model, self.n, self.first, self.index = model, n, first, index
@@ -107,7 +110,7 @@ cdef class Population:
         self.mark = np.zeros(n, np.uint8)
         self.streak = np.zeros(n, np.uint16)
         self.mode = RESETS[getattr(model, "reset", "value")]
-        self.costates = self.costate_width()
+        self.costates, self.replaying = self.costate_width(), self.replays()
         self.step_times, self.step_values = np.empty((0, 2)), np.empty((0, 1))
         self.configure(parameters)
 
@@ -195,6 +198,10 @@ cdef class Population:
         """The transpose of `reset`: G is dL/d(time of the spike), of which O is dL/d(time of release). Returns dL/d(time)."""
         return G
 
+    def replays(self):
+        """Do the transposed formulas need the states, `past`, because the model is not linear? Then they are recorded."""
+        return False
+
     def asks_release(self):
         """Must the tape tell the membrane at release? It costs eight bytes more for each spike of the network."""
         return False
@@ -243,7 +250,7 @@ cdef class Population:
         cdef const double *q
         for k in range(lo, hi):
             w = value(weight, k)
-            if w == 0.0:
+            if w == 0.0 and not self.replaying:
                 continue
             j = target[k]
             s, q = self.row(j), self.q(j)
