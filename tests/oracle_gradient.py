@@ -49,6 +49,9 @@ def explicit(net):
             continue
         for name in DEFAULTS[pop.model]:
             values = [pop.value(name, i) for i in range(pop.n)]
+            if isinstance(values[0], Steps):
+                rows = [list(v) if isinstance(v, (list, tuple, np.ndarray)) else [v] * pop.n for v in values[0].values]
+                values = [Steps(values[0].times, rows)]
             pop.params[name] = values[0] if isinstance(values[0], (str, Steps)) else values
         for name in STATES.get(pop.model, ["V_m", "I_ex", "I_in"]):
             default = pop.params.get("E_L", [0.0] * pop.n) if name == "V_m" else [0.0] * pop.n
@@ -144,8 +147,10 @@ class Cell:
         pop = run.net.pop(pop)
         self.edge, self.t_ref = pop.params.get("reset") == "none", pop.value("t_ref", i)
         self.old = run.base.cells[gid] if run.base else None
-        described = [(k, pop.value(k, i)) for k in DEFAULTS[pop.model]] + [(k, v[i]) for k, v in pop.initial.items()]
-        self.described = described
+        described = {k: v[i] for k, v in (pop.params | pop.initial).items() if isinstance(v, list)}
+        if run.plan.early[gid]:
+            described["I_e"] = pop.params["I_e"].values[run.plan.early[gid][-1]][i]
+        self.described, self.pop, self.i = described, pop, i
         self.same = self.old is not None and self.old.described == described
         self.done, self.weights = 0, []
         if self.same:
@@ -153,7 +158,7 @@ class Cell:
             return
         neuron = (QIF if pop.model == "QIF" else Linear)(pop, i)
         if run.plan.early[gid]:
-            neuron.I_e = run.plan.early[gid][-1]
+            neuron.I_e = mpf(described["I_e"])
         self.trace = [(mpf(run.plan.t_start), neuron)]
 
     def walk(self, spike):
@@ -171,7 +176,8 @@ class Cell:
         if kind == RELEASE:
             t = run.times[data] + self.t_ref
         elif kind == CURRENT:
-            t, weight = mpf(data[0]), data[1]
+            steps = self.pop.params["I_e"]
+            t, weight = mpf(steps.times[data]), mpf(steps.values[data][self.i])
         elif kind == ARRIVAL:
             spike, k, m = data
             t, weight = run.times[spike] + net.edges[k].delay[m], net.edges[k].weight[m]
@@ -195,7 +201,9 @@ class Cell:
         if kind == SPIKE:
             t = at if wait is None else at + self.crossing(neuron, wait)
         if t - at < -CLOSE:
-            raise Reordered(f"events of neuron {self.described} at {mp.nstr(at, 15)} and {mp.nstr(t, 15)} ms")
+            raise Reordered(f"events of a neuron of {self.pop.name} at {mp.nstr(at, 15)} and {mp.nstr(t, 15)} ms")
+        if kind == SPIKE and isinstance(neuron, QIF):
+            neuron.refractory = True  # V is infinite at the spike, and reset then
         neuron.advance(t - at)
         if kind == RELEASE:
             neuron.refractory = False
@@ -265,11 +273,12 @@ class Plan:
                     self.events[target].append((later(now, net.edges[k].delay[m]), ARRIVAL, (index, k, m)))
         for p in net.pops:
             if isinstance(p.params.get("I_e"), Steps):
-                for t, value in zip(p.params["I_e"].times, p.params["I_e"].values, strict=True):
-                    values = value if isinstance(value, (list, tuple)) else [value] * p.n
-                    for i, v in enumerate(values):
-                        entry = (stamp(t), CURRENT, (t, mpf(v)))
-                        (self.events if t > t_start else self.early)[net.first(p.name) + i].append(entry)
+                for k, t in enumerate(p.params["I_e"].times):
+                    for gid in range(net.first(p.name), net.first(p.name) + p.n):
+                        if t > t_start:
+                            self.events[gid].append((stamp(t), CURRENT, k))
+                        else:
+                            self.early[gid].append(k)
         for gid, events in self.events.items():
             events = sorted((e for e in events if e[0] < stop), key=lambda e: e[:2])
             waits, before = [], stamp(t_start)
@@ -278,8 +287,6 @@ class Plan:
                 waits.append(wait if wait > 0 else None)
                 before = now
             self.events[gid] = [(*e, w) for e, w in zip(events, waits, strict=True)]
-        for gid in self.early:
-            self.early[gid] = [data[1] for _, _, data in sorted(self.early[gid], key=lambda e: e[0])]
 
 
 def newton(f, slope, t):
@@ -351,31 +358,38 @@ def places(net):
         if p.model == "PerfectIntegrator":
             unused = (*unused, "E_L")
         for name in DEFAULTS[p.model]:
-            if isinstance(p.params[name], list) and not math.isinf(p.params[name][0]) and name not in unused:
+            if isinstance(p.params[name], Steps):
+                for row in p.params[name].values:
+                    yield p.name, name, row
+            elif isinstance(p.params[name], list) and not math.isinf(p.params[name][0]) and name not in unused:
                 yield p.name, name, p.params[name]
         for name, values in p.initial.items():
             yield p.name, name, values
 
 
-def gradient(net: Net, T, loss, t_start=0.0, only=None):
-    """(value of loss(Run), Gradient); `only`: names of parameters."""
+def gradient(net: Net, T, losses, t_start=0.0, only=None):
+    """[(value of loss(Run), Gradient) for each loss]; `only`: names of parameters."""
     with mp.workdps(DIGITS):
         net = explicit(net)
         plan = Plan(net, T, t_start)
         base = Run(net, plan)
-        value = loss(base)
-        out = Gradient()
-        for holder, name, values in places(net):
+        values = [loss(base) for loss in losses]
+        out = [Gradient() for _ in losses]
+        for holder, name, entries in places(net):
             if only is not None and name not in only:
                 continue
-            derivatives = []
-            for k, x in enumerate(values):
+            rows = []
+            for k, x in enumerate(entries):
                 h = STEP * (abs(mpf(x)) or 1)
                 sides = []
                 for moved in (mpf(x) + h, mpf(x) - h):
-                    values[k] = moved
-                    sides.append(loss(Run(net, plan, base)))
-                values[k] = x
-                derivatives.append((sides[0] - sides[1]) / (2 * h))
-            out[holder, name] = derivatives
-        return value, Gradient({k: np.array([float(d) for d in v]) for k, v in out.items()})
+                    entries[k] = moved
+                    run = Run(net, plan, base)
+                    sides.append([loss(run) for loss in losses])
+                entries[k] = x
+                rows.append([float((up - down) / (2 * h)) for up, down in zip(*sides, strict=True)])
+            for k, grads in enumerate(out):
+                column = np.array([row[k] for row in rows])
+                # the values of Steps come one row after the other
+                grads[holder, name] = column if (holder, name) not in grads else np.vstack([grads[holder, name], column])
+        return [(float(value), grads) for value, grads in zip(values, out, strict=True)]
