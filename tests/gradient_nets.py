@@ -129,3 +129,23 @@ class Loss:
                 value += np.sum(c * response.integral_square(p.name, self.target))
                 out[p.name] = Sensitivity(integral_square={self.target: each})
         return float(value), out
+
+
+def large(seed, model="LIF", n=40, inputs=60, rate=2.0, T=30.0, fan_in=12, initial=True, **params):
+    """Tens of neurons with `fan_in` synapses from the inputs and half as many from each other, a fifth of them inhibitory."""
+    rng = np.random.default_rng(seed)
+    m = rng.poisson(rate * inputs)
+    source = Pop("in", inputs, "SpikeSource", {"times": rng.uniform(0.0, T, m).tolist(), "ids": rng.integers(0, inputs, m).tolist()})
+    a = population(rng, "a", n, model, **params)
+    if initial and model not in ("QIF", "PerfectIntegrator"):
+        a.initial["V_m"] = (np.array([a.value("E_L", i) for i in range(n)]) + rng.uniform(-2, 5, n)).tolist()
+    each = [unit_weight(a, j) for j in range(n)]
+
+    def wired(pre, k, strength, negative):
+        j = np.repeat(np.arange(n), k)
+        i = rng.integers(0, pre.n, n * k)
+        sign = np.where(rng.random(n * k) < negative, -1.5, 1.0)
+        w = sign * strength * rng.uniform(0.5, 1.5, n * k) * np.asarray(each)[j]
+        return Edges(pre.name, "a", i.tolist(), j.tolist(), w.tolist(), rng.uniform(0.2, 3.0, n * k).tolist())
+
+    return Net([source, a], [wired(source, fan_in, 0.35, 0.2), wired(a, fan_in // 2, 0.15, 0.4)])

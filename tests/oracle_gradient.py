@@ -234,17 +234,17 @@ class Cell:
 
 
 class Plan:
-    """The order of events as O1 finds it.
+    """The order of events as O1 finds it, or as the spikes `found` tell.
 
     spikes : [(global id, None or (source, index of the given time))] in the order of O1
     events : {global id: [(time, kind, data, wait)]}; `wait` of a spike: since the event before, None: with it
     """
 
-    def __init__(self, net, T, t_start):
+    def __init__(self, net, T, t_start, found=None):
         self.T, self.t_start = t_start + T, t_start
         stop = later(stamp(t_start), T)
         self.neurons = [(None if p.model == "SpikeSource" else p.name, i) for p in net.pops for i in range(p.n)]
-        found = oracle_mp.simulate(net, T, t_start)
+        found = oracle_mp.simulate(net, T, t_start) if found is None else found
         given = defaultdict(list)
         for p in net.pops:
             if p.model == "SpikeSource":
