@@ -20,19 +20,25 @@ def population(rng, name, n, model, spread=1.0, **params):
     """A population whose parameters differ from neuron to neuron (`spread` times as much)."""
     p = {}
     for key, value in DEFAULTS[model].items():
-        if key in ("C_m", "tau_m", "tau_syn", "tau_syn_ex", "tau_syn_in", "tau_stc", "tau_sfa") or key[:8] in ("tau_rise", "tau_deca"):
+        if key == "C_m" or key.startswith("tau_"):
             p[key] = value * (1 + spread * rng.uniform(-0.3, 0.4, n))
         elif key in ("V_th", "V_reset", "E_L"):
             p[key] = value + spread * rng.uniform(-1.0, 1.0, n) if math.isfinite(value) else value
         elif key == "t_ref":
             p[key] = value + spread * rng.uniform(0.1, 0.6, n)
     if model == "AdaptiveLIF":
-        p |= {"q_stc": rng.uniform(20, 60, n), "q_sfa": rng.uniform(0.5, 2, n), "tau_stc": 30.0, "tau_sfa": rng.uniform(10, 20, n)}
+        p |= {"q_stc": rng.uniform(20, 60, n), "q_sfa": rng.uniform(0.5, 2, n)}
+        p |= {"tau_stc": rng.uniform(20, 40, n), "tau_sfa": rng.uniform(10, 20, n)}
     if model == "PerfectIntegrator":
         del p["E_L"]
     p |= params
     p = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in p.items()}
     return Pop(name, n, model, p)
+
+
+def inputs(rng, n, m, low, high):
+    """A source of `m` spikes of `n` neurons."""
+    return Pop("in", n, "SpikeSource", {"times": rng.uniform(low, high, m).tolist(), "ids": rng.integers(0, n, m).tolist()})
 
 
 def edges(rng, pre, post, m, low, high, delay=(0.3, 2.5), receptor=None):
@@ -46,7 +52,7 @@ def edges(rng, pre, post, m, low, high, delay=(0.3, 2.5), receptor=None):
 def network(model="LIF", seed=0, n=3, spikes=5, T=22.0, delay=(0.3, 2.5), read_out=False, receptor=None, initial=None, **params):
     """Inputs drive a recurrent population `a` with inhibition, parallel synapses and one onto itself."""
     rng = np.random.default_rng(seed)
-    source = Pop("in", 2, "SpikeSource", {"times": rng.uniform(0.2, 0.6 * T, spikes).tolist(), "ids": rng.integers(0, 2, spikes).tolist()})
+    source = inputs(rng, 2, spikes, 0.2, 0.6 * T)
     a = population(rng, "a", n, model, **params)
     if initial:
         a.initial = {k: [x * (1 + 0.1 * i) for i in range(n)] for k, x in initial.items()}
@@ -131,11 +137,10 @@ class Loss:
         return float(value), out
 
 
-def large(seed, model="LIF", n=40, inputs=60, rate=2.0, T=30.0, fan_in=12, initial=True, **params):
+def large(seed, model="LIF", n=40, n_inputs=60, rate=2.0, T=30.0, fan_in=12, initial=True, **params):
     """Tens of neurons with `fan_in` synapses from the inputs and half as many from each other, a fifth of them inhibitory."""
     rng = np.random.default_rng(seed)
-    m = rng.poisson(rate * inputs)
-    source = Pop("in", inputs, "SpikeSource", {"times": rng.uniform(0.0, T, m).tolist(), "ids": rng.integers(0, inputs, m).tolist()})
+    source = inputs(rng, n_inputs, rng.poisson(rate * n_inputs), 0.0, T)
     a = population(rng, "a", n, model, **params)
     if initial and model not in ("QIF", "PerfectIntegrator"):
         a.initial["V_m"] = (np.array([a.value("E_L", i) for i in range(n)]) + rng.uniform(-2, 5, n)).tolist()

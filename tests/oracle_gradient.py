@@ -282,7 +282,7 @@ class Plan:
         for gid, events in self.events.items():
             events = sorted((e for e in events if e[0] < stop), key=lambda e: e[:2])
             waits, before = [], stamp(t_start)
-            for now, kind, _ in events:
+            for now, *_ in events:
                 wait = oracle_mp.span(before, now)
                 waits.append(wait if wait > 0 else None)
                 before = now

@@ -50,8 +50,8 @@ def spikes_of(response, net, at_least=20):
 
 #: Powers of (voltage, current, time) in the unit of each parameter and state.
 UNITS = {
-    "V_th": (1, 0, 0), "V_reset": (1, 0, 0), "E_L": (1, 0, 0), "V_m": (1, 0, 0), "q_sfa": (1, 0, 0), "h": (1, 0, 0), "g": (1, 0, 0),
-    "I_ex": (0, 1, 0), "I_in": (0, 1, 0), "I_e": (0, 1, 0), "q_stc": (0, 1, 0), "I_stc": (0, 1, 0),
+    "V_th": (1, 0, 0), "V_reset": (1, 0, 0), "E_L": (1, 0, 0), "V_m": (1, 0, 0), "q_sfa": (1, 0, 0), "h": (1, 0, 0),
+    "g": (1, 0, 0), "I_ex": (0, 1, 0), "I_in": (0, 1, 0), "I_e": (0, 1, 0), "q_stc": (0, 1, 0), "I_stc": (0, 1, 0),
     "g_ex": (0, 1, -1), "g_in": (0, 1, -1), "weight": (0, 1, 0), "C_m": (-1, 1, 1),
 }  # fmt: skip
 
@@ -62,7 +62,7 @@ UNITS = {
 @given(seed=seeds)
 def test_units(model, kind, seed):
     """Expressed in other units of voltage, current or time, nothing else changes: for each unit
-    sum (power of it) p dL/dp = (power of it in L) L. For times there is also the end of the run, which only moves what it ends."""
+    sum (power of it) p dL/dp = (power of it in L) L."""
     if model == "AdaptiveLIF" and kind == "max_V":
         pytest.skip("the threshold of a neuron that spiked is not its V_th")
     net = large(seed, model, t_ref=1.5)
@@ -128,15 +128,15 @@ def test_forward_and_backward_agree(seed, n, t_ref):
     """<dL/dp, dp> = <dL/dt, dt> for a random direction dp of all parameters at once."""
     net = large(seed, n=n, t_ref=t_ref)
     loss = Loss(net, T, "times")
-    sim, pops, projections = simulation(net)
-    value, named, response = gradient(net, loss)
+    _, named, response = gradient(net, loss)
     spikes_of(response, net)
     rng = np.random.default_rng(seed)
     direction = {}
     for holder, name, entries in places(explicit(net)):
         direction[holder, name] = rng.normal(size=len(entries)) * (np.abs(entries) + 0.1)
-    times, dt = oracle_tangent.tangent(net, T, exact(simulation(net)[0].run(T)), direction)
-    ids = np.array([gid for _, _, gid in exact(sim.run(T))]) - net.first("a")
+    recorded = exact(simulation(net)[0].run(T))
+    times, dt = oracle_tangent.tangent(net, T, recorded, direction)
+    ids = np.array([gid for _, _, gid in recorded]) - net.first("a")
     own = np.flatnonzero(ids >= 0)
     s = response.spikes("a")
     assert np.array_equal(s.neuron, ids[own]) and np.abs(s.time - times[own]).max() < 1e-9
