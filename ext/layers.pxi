@@ -961,8 +961,10 @@ cdef class LayerNet:
             if s.source or core.n == 0:
                 continue
             stride = (core.n + BLOCK - 1) // BLOCK * BLOCK
-            view = np.zeros(CONSTANTS * stride)
-            self.keep.append(view)
+            constants = np.zeros((CONSTANTS, stride))
+            constants[8, :core.n] = core.parameters["E_L"]
+            self.keep.append(constants)
+            view = constants.reshape(-1)
             s.constants, s.stride = &view[0], stride
             q = <const LIFCoef *> core.q(0)
             s.rates.a, s.rates.b_e, s.rates.b_i = q.a, q.b_ex, q.b_in
@@ -975,7 +977,6 @@ cdef class LayerNet:
                 view[3 * stride + j] = q.r if core.mode == TO_VALUE else 0.0
                 view[4 * stride + j], view[5 * stride + j] = q.t_ref, state.u
                 view[6 * stride + j], view[7 * stride + j] = q.k * state.I_ex, q.k * state.I_in
-            view[8 * stride:8 * stride + core.n] = np.broadcast_to(core.parameters["E_L"], core.n)
 
     def __dealloc__(self):
         free(self.stages)
