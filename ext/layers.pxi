@@ -623,10 +623,10 @@ cdef int walk_back(Work *w, const Lanes *l, const Cable *cables, double T, const
             for s in range(touched):
                 j = w.list[s]
                 retreat(&b, w, lower + latest[j], loss, t0, j, 1, grad)
-                exchange(w, save + s * ADJOINTS, j, True)
+                exchange(w, save + s * (ADJOINTS + 1), j, grad, True)
             retreat(&b, w, g, loss, t0, 0, l.n, grad)
             for s in range(touched):
-                exchange(w, save + s * ADJOINTS, w.list[s], False)
+                exchange(w, save + s * (ADJOINTS + 1), w.list[s], grad, False)
         if g > 0:
             arrival = &w.arrivals[g - 1]
             if arrival.cable >= 0:
@@ -653,9 +653,13 @@ cdef int walk_back(Work *w, const Lanes *l, const Cable *cables, double T, const
             grad.b_i[j] -= l.i[j] * b.qi[j]
     return 0
 
-cdef inline void exchange(Work *w, double *save, Py_ssize_t j, bint away) noexcept nogil:
-    """Put the costates of a lane away, or back."""
+cdef inline void exchange(Work *w, double *save, Py_ssize_t j, Adjoint *grad, bint away) noexcept nogil:
+    """Put the costates of a lane away, or back, and what it gathered while clamped."""
     cdef Py_ssize_t x
+    if away:
+        save[ADJOINTS] = grad.r[j]
+    else:
+        grad.r[j] = save[ADJOINTS]
     for x in range(ADJOINTS):
         if away:
             save[x] = w.lane[x][j]
@@ -712,13 +716,17 @@ cdef void arrive_back(Work *w, Back *b, const Lanes *l, const Cable *cable, cons
 
 cdef void kinks_back(Work *w, const Lanes *l, const Cable *cables, const Loss *loss, CableBack *out) noexcept nogil:
     """A maximum at an arrival moves with it."""
-    cdef Py_ssize_t j
+    cdef Py_ssize_t j, x, real
     cdef const Arrival *arrival
     cdef double moved
     for j in range(l.n):
         if loss.when[j] == INFINITY or loss.kink[j] < 0 or loss.max_V[j] == 0.0:
             continue
-        arrival = &w.arrivals[loss.kink[j]]
+        x = real = 0
+        while w.arrivals[x].cable < 0 or real < loss.kink[j]:       # among the arrivals there may be looks
+            real += w.arrivals[x].cable >= 0
+            x += 1
+        arrival = &w.arrivals[x]
         moved = loss.max_V[j] * loss.rise[j]
         if out[arrival.cable].pull != NULL:
             out[arrival.cable].pull[arrival.spike] += moved
