@@ -414,7 +414,7 @@ class EventRuns:
         found = joined([marks(np.empty((0, 2)), np.empty(0), 0.0, np.empty(0)), *seen])
         order = np.lexsort((found.kinds == -1.0, found.times[:, 1], found.times[:, 0]))
         table = np.column_stack([found.times, found.neurons, found.kinds, found.values])[order]
-        adjoint = _core.Adjoint(engine, self.start, self.stop, self.initial[sample], pulls, table, records, rates)
+        adjoint = _core.Sweep(engine, self.start, self.stop, self.initial[sample], pulls, table, records, rates)
         by_E_L = np.bincount(found.neurons[found.kinds == -1.0].astype(np.int64), found.values[found.kinds == -1.0], self.sim.network.n)
         return _gathered(self.sim, adjoint, by_E_L, explicit, tape)
 
