@@ -16,8 +16,10 @@ from .connectivity import (
     Pairs,
 )
 from .distributions import Exponential, LogNormal, Normal, Steps, Uniform
+from .gradient import Gradients, value_and_grad
 from .model import Model
 from .network import Network, Population, Projection, View
+from .response import Response, Sensitivity
 from .result import Result
 from .simulation import Edges, Simulation, simulate
 from .storage import load
@@ -35,6 +37,7 @@ __all__ = [
     "FixedOutDegree",
     "FixedProbability",
     "FixedTotalNumber",
+    "Gradients",
     "LogNormal",
     "Model",
     "Network",
@@ -43,7 +46,9 @@ __all__ = [
     "Pairs",
     "Population",
     "Projection",
+    "Response",
     "Result",
+    "Sensitivity",
     "Simulation",
     "SpikeTrains",
     "Steps",
@@ -51,4 +56,5 @@ __all__ = [
     "View",
     "load",
     "simulate",
+    "value_and_grad",
 ]

@@ -111,6 +111,10 @@ class Model:
         """The parameters of the compiled population, where they are not this model's own."""
         return p
 
+    def core_gradients(self, g: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The gradients by this model's parameters, from those of the compiled population: the chain rule of `core_parameters`."""
+        return {name: g[name] for name in self.parameters if name in g}
+
     def setup(self, population: Any, seed: int, start: tuple[float, float]) -> None:
         """Hand the compiled population what is neither a parameter nor a state, such as spike lists."""
 

@@ -120,13 +120,17 @@ class Simulation:
         start = split(t_start)
         began = time.perf_counter()
         self._begin(network.snapshot(), build(network, self.seed, weight_dtype, start), start, weight_dtype)
+        self._set_out(record_spikes, record_V)
+        self._wall["build"] = time.perf_counter() - began
+
+    def _set_out(self, record_spikes: Any, record_V: Any) -> None:
+        """Before the first run: queue what the engine does by itself, and say what is recorded."""
         for index, core in enumerate(self._engine.populations):
             if len(core.inputs()["step_times"]):
                 self._engine.schedule_steps(index)
         self._engine.set_watch(self._chosen("record_spikes", record_spikes), self._chosen("record_V", record_V))
-        for index in range(len(network.populations)):
+        for index in range(len(self.network.populations)):
             self._engine.reset_alarms(index)
-        self._wall["build"] = time.perf_counter() - began
 
     def _begin(self, network: Network, engine: Any, start: Time, weight_dtype: str) -> None:
         self.network, self._engine, self._time, self._start = network, engine, start, start
@@ -155,6 +159,22 @@ class Simulation:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("Simulation: it cannot be pickled or copied; use sim.save(path) and es.load(path)")
+
+    def _fork(self, record_spikes: Any = True, record_V: Any = None) -> Simulation:
+        """Another simulation that starts where this one, which has not run yet, stands; the synapses are shared."""
+        cores, rows = [], []
+        for p in self._engine.populations:
+            core = p.model.population(p.model, p.n, p.parameters, p.first, p.index, *self._start)
+            core.state[:] = p.state
+            core.set_inputs(p.inputs())
+            cores.append(core)
+        for r in self._engine.projections:
+            rows.append(_core.Rows(cores[r.pre], cores[r.post.index], r.port, r.indptr, r.indices, r.weight, r.delay))
+        fork = Simulation.__new__(Simulation)
+        fork.seed = self.seed
+        fork._begin(self.network, _core.Engine(cores, rows, *self._start), self._start, self._weight_dtype)
+        fork._set_out(record_spikes, record_V)
+        return fork
 
     # ---- running
 

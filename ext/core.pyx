@@ -6,8 +6,8 @@ when the first synapses of a row fall due the row is delivered (``rows.pxi``, ``
 the targets' states (``models/``), whose alarms are set anew.
 """
 cimport cython
-from libc.math cimport (INFINITY, NAN, atan2, atanh, cos, exp, expm1, fabs, floor, isfinite, isnan, log, log1p, sin,
-                        sqrt, tanh)
+from libc.math cimport (INFINITY, NAN, atan2, atanh, cos, cosh, exp, expm1, fabs, floor, isfinite, isnan, log, log1p, sin,
+                        sinh, sqrt, tanh)
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memmove, memset
@@ -23,6 +23,8 @@ include "random.pxi"        # counter-based random numbers
 include "connect.pxi"       # connection rules -> rows
 include "queue.pxi"         # spikes in flight, alarms
 include "solver.pxi"        # when will a membrane reach its threshold?
+include "costate.pxi"       # the same questions asked backward: what gradients are made of
+include "recorder.pxi"      # the only code that appends
 include "population.pxi"    # what every model shares, and the calls the engine makes
 
 include "models/lif.pxi"    # the models, one line each
@@ -35,8 +37,9 @@ include "models/poisson.pxi"
 include "models/spike_source.pxi"
 
 include "rows.pxi"          # the synapses of one projection
-include "recorder.pxi"      # the only code that appends
 include "engine.pxi"        # the event loop
+include "adjoint.pxi"       # the tape read backward: gradients
+include "layers.pxi"        # feed-forward layers without an event loop, forward and backward
 
 #: For Python: the columns of a state row before the model's states, and what Engine.run returns besides 0.
 HEAD_WIDTH, PAUSED_CODE, NO_MEMORY_CODE, RAN_AWAY_CODE, NOT_FINITE_CODE = HEAD, PAUSED, NO_MEMORY, RAN_AWAY, NOT_FINITE

@@ -28,6 +28,9 @@ cdef class Engine:
     cdef readonly Flights flights
     cdef readonly Alarms alarms
     cdef readonly Log spikes                        # epoch, offset, global id
+    cdef readonly Log tape, releases                # while gradients are wanted: a Spike and, if a model asks, the membrane
+                                                    # at release for each spike; else None
+    cdef bint taping
     cdef readonly list traces                       # per population: Log of local id, state row
     cdef void **trace
     cdef readonly object watch, counts              # per neuron: uint8 WATCH flags, int64 number of spikes
@@ -92,6 +95,13 @@ cdef class Engine:
         self.watch[:] = WATCH_SPIKES * spikes + WATCH_STATE * states
         for i, p in enumerate(self.populations):
             self.traced[i] = bool(np.any(states[p.first:p.first + p.n]))
+
+    def write_tape(self):
+        """From now on, keep what gradients need of each spike."""
+        self.taping, self.tape = True, Log(sizeof(Spike) // sizeof(double))
+        self.releases = Log(1) if any(p.asks_release() for p in self.populations) else None
+        for p in self.populations:
+            p.write_tape(self.tape, self.releases)
 
     # ---- the loop
 
@@ -179,7 +189,7 @@ cdef class Engine:
             self.alarms.set(gid, next)
             return REACHED
         if (self.flights.reserve(self.out_ptr[p.index + 1] - self.out_ptr[p.index]) or self.spikes.reserve(1)
-                or self.make_room(p, 1)):
+                or self.make_room(p, 1) or (self.taping and self.make_tape())):
             return NO_MEMORY
         ran_away = False
         if p.fire(j, t):
@@ -197,6 +207,8 @@ cdef class Engine:
         if self.watch_view[gid] & WATCH_SPIKES:
             record = self.spikes.append()
             record[0], record[1], record[2] = t.epoch, t.offset, gid
+        if self.taping:
+            p.tape_spike(gid - p.first, t)
         for k in range(self.out_ptr[p.index], self.out_ptr[p.index + 1]):
             self.send(<Rows> self.projection[self.out_index[k]], self.out_index[k], gid, t)
 
@@ -251,6 +263,10 @@ cdef class Engine:
                 return -1
             self.touched, self.touched_capacity = touched, 2 * n
         return (<Log> self.trace[p.index]).reserve(n) if self.traced[p.index] else 0
+
+    cdef int make_tape(self) noexcept nogil:
+        """Room for one more spike on the tape."""
+        return self.tape.reserve(1) or (self.releases is not None and self.releases.reserve(1))
 
     # ---- between runs
 

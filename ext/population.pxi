@@ -82,11 +82,19 @@ cdef class Population:
     cdef double *rows
     cdef double *coefs
     cdef Py_ssize_t width, coef_width, coef_stride
+    cdef Py_ssize_t costates                    # doubles of a costate row; 0: the model has no adjoint formulas
     cdef uint8_t[::1] mark                      # 1: among the touched of this instant
     cdef uint16_t[::1] streak                   # spikes in a row with intervals below RUNAWAY_ISI
     cdef int mode                               # TO_VALUE, SUBTRACT or EDGE
     cdef double direction                       # +1: rising crossings are sought; -1: falling ones (see `wait`)
     cdef double[:, ::1] step_times, step_values # injected current: times (K, 2), values (K, 1 or n) [pA]
+    cdef Log tape, releases                     # of spikes and of membranes at release, while they are written
+    cdef int64_t[::1] latest                    # each neuron's last spike on the tape
+    cdef bint taping, asks, drifts                    # drifts: the present spike is not made by an arrival, the start or a release
+    cdef double before                          # slope before the present spike
+    cdef bint replaying                         # see `replays`
+    cdef const Neuron *past                     # in the reverse sweep: the state at the beginning of the present stretch,
+    cdef double *g                              # and the gradient by the neuron's coefficients
 
     def __init__(self, model, Py_ssize_t n, dict parameters, Py_ssize_t first, int index, double epoch, double offset):
         self.model, self.n, self.first, self.index = model, n, first, index
@@ -102,6 +110,7 @@ cdef class Population:
         self.mark = np.zeros(n, np.uint8)
         self.streak = np.zeros(n, np.uint16)
         self.mode = RESETS[getattr(model, "reset", "value")]
+        self.costates, self.replaying = self.costate_width(), self.replays()
         self.step_times, self.step_values = np.empty((0, 2)), np.empty((0, 1))
         self.configure(parameters)
 
@@ -155,6 +164,59 @@ cdef class Population:
         """t_ref [ms]."""
         return 0.0
 
+    # ---- their transpose, for gradients (costate.pxi, docs/gradients.md): n is a costate row, q a row of parameters, g the
+    # ---- gradient by the latter, in the same struct
+
+    def costate_width(self):
+        """Doubles of a costate row: the size of the model's struct."""
+        return 0
+
+    cdef double slope(self, const Neuron *s, const double *q) noexcept nogil:
+        """u' of a free membrane."""
+        return 0.0
+
+    cdef double closing(self, const Neuron *s, const double *q) noexcept nogil:
+        """How fast it approaches its threshold."""
+        return self.slope(s, q)
+
+    cdef void flow_back(self, Costate *n, const double *q, Stretch d) noexcept nogil:
+        """The transpose of `flow`."""
+
+    cdef void rest_back(self, Costate *n, const double *q, Stretch d) noexcept nogil:
+        """The transpose of `rest`; u stands for the value the membrane is clamped at."""
+
+    cdef Pull receive_back(self, const Costate *n, const double *q, double *g, int port, double w, Stretch d, double resting,
+                           bint refractory) noexcept nogil:
+        """An arrival d.t of free time before n.at, and, if the neuron is refractory then, by `resting` earlier still."""
+
+    cdef double release_back(self, const Costate *n, const double *q, const Spike *s, double u) noexcept nogil:
+        """dL/d(time of release). u: the membrane then, if the model asks for it."""
+        return release_membrane_back(n, s, self.mode)
+
+    cdef double reset_back(self, Costate *n, const double *q, double *g, const Spike *s, double G, double O,
+                           double u) noexcept nogil:
+        """The transpose of `reset`: G is dL/d(time of the spike), of which O is dL/d(time of release). Returns dL/d(time)."""
+        return G
+
+    def replays(self):
+        """Do the transposed formulas need the states, `past`, because the model is not linear? Then they are recorded."""
+        return False
+
+    def asks_release(self):
+        """Must the tape tell the membrane at release? It costs eight bytes more for each spike of the network."""
+        return False
+
+    cdef void start_back(self, const Costate *n, const double *q, double *g, const Neuron *s, double *states) noexcept nogil:
+        """What the initial state s contributes to g; and dL/d(state) of each state."""
+
+    cdef double step_back(self, Costate *n, const double *q, double *g, double value) noexcept nogil:
+        """The injected current takes a new value: dL/d(value). What it was before no longer matters."""
+        return 0.0
+
+    def gradients(self, dict p, double[:, ::1] g):
+        """{parameter: gradient (n,)} from the gradient by the coefficients (n, their number): chain rule of `coefficients`."""
+        raise TypeError(f"{type(self).__name__}: a model with adjoint formulas must define gradients()")
+
     # ---- what the engine calls
 
     cdef inline Neuron *row(self, Py_ssize_t j) noexcept nogil:
@@ -172,6 +234,8 @@ cdef class Population:
                 return
             self.rest(s, q, elapsed(s.at, s.free))
             s.at = s.free
+            if self.taping:
+                self.note_release(s, q)
         if before(s.at, t):
             self.flow(s, q, elapsed(s.at, t))
             s.at = t
@@ -186,7 +250,7 @@ cdef class Population:
         cdef const double *q
         for k in range(lo, hi):
             w = value(weight, k)
-            if w == 0.0:
+            if w == 0.0 and not self.replaying:
                 continue
             j = target[k]
             s, q = self.row(j), self.q(j)
@@ -232,7 +296,9 @@ cdef class Population:
         cdef Neuron *s = self.row(j)
         cdef const double *q = self.q(j)
         cdef bint falls = s.free.epoch == INFINITY
+        self.drifts = not (same(s.at, t) or same(s.free, t))
         self.advance(s, q, t)
+        self.before = self.closing(s, q) if self.taping else 0.0
         if falls:
             self.reset(s, q, True)
             s.free = t
@@ -242,7 +308,96 @@ cdef class Population:
         s.free = NEVER if self.mode == EDGE else later(t, self.refractory(q))
         return True
 
+    # ---- what the reverse sweep calls
+
+    cdef void recede(self, Costate *n, const double *q, Time t, bint rates) noexcept nogil:
+        """Bring a costate row back to t, after the neuron's previous spike: the transpose of `advance`."""
+        cdef Stretch d
+        d.rates = rates
+        if before(t, n.at):
+            n.pull = 0.0
+        if before(t, n.free):
+            if not before(n.at, n.free):
+                d.t = elapsed(n.free, n.at)
+                self.flow_back(n, q, d)
+                n.released = n.u
+                n.at = n.free
+            d.t = elapsed(t, n.at)
+            self.rest_back(n, q, d)
+        else:
+            d.t = elapsed(t, n.at)
+            self.flow_back(n, q, d)
+        n.at = t
+
+    cdef double fire_back(self, Costate *n, const double *q, double *g, const Spike *s, double u, double G,
+                          bint rates) noexcept nogil:
+        """Bring a costate row back to just before the neuron's own spike, whose arrivals pull with G; dL/d(its time)."""
+        cdef double O = n.pull if same(n.free, n.at) else 0.0       # of a spike at the very release
+        self.recede(n, q, spike_time(s), rates)
+        if same(n.free, n.at):
+            n.released = n.u
+        O += self.release_back(n, q, s, u)
+        n.released = 0.0
+        return self.reset_back(n, q, g, s, G + O, O, u)
+
+    # ---- the tape
+
+    def write_tape(self, Log tape, Log releases):
+        """From now on, add what gradients need of each spike to a tape, and the membrane at release to another one (or None)."""
+        self.tape, self.releases, self.taping = tape, releases, True
+        self.asks = releases is not None
+        self.latest = np.full(self.n, -1, np.int64)
+
+    cdef void tape_spike(self, Py_ssize_t j, Time t) noexcept nogil:
+        """Neuron j has just spiked; the caller has reserved room."""
+        cdef Spike *spike = <Spike *> self.tape.append()
+        spike.epoch, spike.offset = <int32_t> t.epoch, t.offset
+        spike.id = <int32_t> (self.first + j) if self.drifts else ~<int32_t> (self.first + j)
+        spike.before = self.before
+        self.latest[j] = self.tape.n - 1
+        if self.asks:
+            self.releases.append()
+        self.foresee_release(j)
+
+    cdef void tape_release(self, Py_ssize_t j, const Neuron *s, const double *q) noexcept nogil:
+        """Complete the last spike of neuron j by its state at the end of refractoriness."""
+        (<Spike *> (self.tape.data + self.latest[j] * self.tape.width)).after = self.slope(s, q)
+        if self.asks:
+            self.releases.data[self.latest[j]] = (<const double *> s)[HEAD]
+
+    cdef void note_release(self, const Neuron *s, const double *q) noexcept nogil:
+        """s has come to the end of refractoriness: if it is a neuron and no copy of one, its last spike can be completed."""
+        cdef size_t place = (<size_t> s - <size_t> self.rows) // (self.width * sizeof(double))      # huge for what lies before
+        if place < <size_t> self.n and self.latest[place] >= 0:
+            self.tape_release(place, s, q)
+
+    cdef void foresee_release(self, Py_ssize_t j) noexcept nogil:
+        """The same, should nothing arrive until then."""
+        cdef double copy[WIDEST]
+        cdef Neuron *s = <Neuron *> copy
+        memcpy(copy, self.row(j), self.width * sizeof(double))
+        if clamped(s):
+            self.rest(s, self.q(j), elapsed(s.at, s.free))
+        self.tape_release(j, s, self.q(j))
+
+    def finish_tape(self):
+        """Complete the last spikes of neurons nothing has happened to since; changes no state."""
+        cdef Py_ssize_t j
+        for j in range(self.n):
+            if self.latest[j] >= 0 and clamped(self.row(j)):
+                self.foresee_release(j)
+
     # ---- the border to Python: rows in and out, nothing committed
+
+    def slopes(self, double[:, ::1] rows, const int64_t[::1] ids):
+        """dV_m/dt of state rows (m, width) of neurons ids (m,) [mV/ms]; 0 while refractory."""
+        out = np.zeros(rows.shape[0])
+        cdef double[::1] view = out
+        cdef Py_ssize_t k
+        for k in range(rows.shape[0]):
+            if not clamped(<Neuron *> &rows[k, 0]):
+                view[k] = self.slope(<Neuron *> &rows[k, 0], self.q(ids[k]))
+        return out
 
     cdef void inject(self, Py_ssize_t j, double current) noexcept nogil:
         """Set the injected current I_e of neuron j [pA]."""

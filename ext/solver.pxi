@@ -78,3 +78,21 @@ cdef inline double kappa3(double a, double b, double c, double t) noexcept nogil
         inverse /= k + 2
         total += h * inverse
     return t * t * exp(-lo * t) * total
+
+cdef inline double kappa4(double a, double b, double c, double d, double t) noexcept nogil:
+    """int_0^t exp(-a (t-s)) kappa3(b, c, d, s) ds: one more stage of the same."""
+    cdef double lo = min(min(a, b), min(c, d)), hi = max(max(a, b), max(c, d))
+    cdef double x, y, z, x_k = 1.0, h_xy = 1.0, h = 1.0, inverse = 1.0 / 6.0, total = 1.0 / 6.0
+    cdef int k
+    # the two in between: sort the pairs, then take the larger of the small ones and the smaller of the large ones
+    x, y = max(min(a, b), min(c, d)), min(max(a, b), max(c, d))
+    if (hi - lo) * t > 1.0:
+        return (kappa3(lo, x, y, t) - kappa3(x, y, hi, t)) / (hi - lo)
+    x, y, z = -(x - lo) * t, -(y - lo) * t, -(hi - lo) * t
+    for k in range(1, 20):
+        x_k *= x
+        h_xy = y * h_xy + x_k
+        h = z * h + h_xy
+        inverse /= k + 3
+        total += h * inverse
+    return t * t * t * exp(-lo * t) * total

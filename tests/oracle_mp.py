@@ -96,10 +96,10 @@ class Linear:
         self.model = pop.model
         self.p = {k: pop.value(k, i) for k in DEFAULTS[pop.model]}
         self.reset, self.t_ref = self.p.get("reset", "value"), self.p.get("t_ref", 0.0)
-        num = {k: mpf(v) for k, v in self.p.items() if isinstance(v, (int, float)) and not math.isinf(v)}
+        num = {k: mpf(v) for k, v in self.p.items() if not isinstance(v, (str, Steps)) and not math.isinf(v)}
         self.num = num
         self.E_L = num.get("E_L", mpf(0))
-        self.V = mpf(pop.start("V_m", float(self.E_L), i))
+        self.V = mpf(pop.start("V_m", self.E_L, i))
         self.rate = mpf(0) if self.model == "PerfectIntegrator" else 1 / num["tau_m"]
         self.C = num["tau_m"] if self.model == "FlyLIF" else num["C_m"]
         self.I_e = mpf(0) if isinstance(self.p.get("I_e"), Steps) else num.get("I_e", mpf(0))

@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
+from mpmath import mpf
 
 LIF = dict(C_m=250.0, tau_m=10.0, E_L=-70.0, V_th=-55.0, V_reset=-70.0, t_ref=2.0, I_e=0.0, reset="value")
 
@@ -29,6 +30,11 @@ DEFAULTS = {
 }
 
 
+def number(x):
+    """A float; numbers of multiple precision stay what they are."""
+    return x if isinstance(x, mpf) else float(x)
+
+
 @dataclass(frozen=True)
 class Steps:
     """Piecewise constant: ``values[k]`` holds on [times[k], times[k+1]); 0 before ``times[0]``."""
@@ -48,12 +54,12 @@ class Pop:
     def value(self, name, i):
         """Parameter `name` of neuron `i`: a float, a string or a Steps."""
         value = self.params.get(name, DEFAULTS[self.model].get(name))
-        return float(value[i]) if isinstance(value, (list, np.ndarray)) else value
+        return number(value[i]) if isinstance(value, (list, np.ndarray)) else value
 
     def start(self, name, default, i):
         """Initial state `name` of neuron `i`."""
         value = self.initial.get(name, default)
-        return float(value[i]) if isinstance(value, (list, np.ndarray)) else float(value)
+        return number(value[i] if isinstance(value, (list, np.ndarray)) else value)
 
 
 @dataclass
@@ -93,7 +99,7 @@ class Net:
             order = sorted(range(len(e.i)), key=lambda m, e=e: (e.i[m], e.delay[m], e.j[m], m))
             rows += [(pre + e.i[m], k, post + e.j[m], e.weight[m], e.delay[m], e.receptor) for m in order]
         rows.sort(key=lambda row: row[:2])  # stable: keeps the order inside a row
-        return [(s, t, float(w), float(d), r) for s, _, t, w, d, r in rows]
+        return [(s, t, number(w), number(d), r) for s, _, t, w, d, r in rows]
 
     def to_eventsim(self):
         """The same network for the engine: (es.Network, populations by name, projections)."""

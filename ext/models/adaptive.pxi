@@ -12,6 +12,11 @@ cdef struct AdaptiveCoef:
     double t_ref                        # [ms]
     double q_stc, q_sfa                 # jumps at a spike [pA], [mV]
 
+cdef struct AdaptiveCostate:
+    Costate head
+    Current ex, i, e, stc               # of I_ex, I_in, I_e, I_stc
+    Current h                           # the same without an effect on u
+
 @cython.final
 cdef class AdaptivePopulation(Population):
 
@@ -19,12 +24,36 @@ cdef class AdaptivePopulation(Population):
         return [1.0 / p["tau_m"], 1.0 / p["tau_syn_ex"], 1.0 / p["tau_syn_in"], 1.0 / p["tau_stc"], 1.0 / p["tau_sfa"],
                 1.0 / p["C_m"], p["V_th"] - p["E_L"], p["V_reset"] - p["E_L"], p["t_ref"], p["q_stc"], p["q_sfa"]]
 
+    def gradients(self, dict p, double[:, ::1] g):
+        a, b_ex, b_in, b_stc, b_sfa, k, c, r, t_ref, q_stc, q_sfa = np.asarray(g).T
+        rates = {"tau_m": a, "tau_syn_ex": b_ex, "tau_syn_in": b_in, "tau_stc": b_stc, "tau_sfa": b_sfa, "C_m": k}
+        return {name: -b / p[name] ** 2 for name, b in rates.items()} | {
+            "V_th": c, "V_reset": r, "E_L": -c - r, "t_ref": t_ref, "q_stc": q_stc, "q_sfa": q_sfa}
+
     # u' = -a u + k (I_ex + I_in + I_e - I_stc);   I_x, I_stc and h decay
     cdef void flow(self, Neuron *n, const double *q, double t) noexcept nogil:
         cdef AdaptiveState *s = <AdaptiveState *> n
         cdef const AdaptiveCoef *p = <const AdaptiveCoef *> q
         s.u = s.u * exp(-p.a * t) + p.k * adaptive_psp(s, p, t)
         self.rest(n, q, t)
+
+    cdef void flow_back(self, Costate *n, const double *q, Stretch d) noexcept nogil:
+        cdef AdaptiveCostate *s = <AdaptiveCostate *> n
+        cdef const AdaptiveCoef *p = <const AdaptiveCoef *> q
+        current_back(&s.ex, n, p.a, p.b_ex, p.k, d)
+        current_back(&s.i, n, p.a, p.b_in, p.k, d)
+        current_back(&s.stc, n, p.a, p.b_stc, -p.k, d)
+        current_back(&s.e, n, p.a, 0.0, p.k, d)
+        decay_back(&s.h, p.b_sfa, d.t)
+        membrane_back(n, p.a, d)
+
+    cdef double slope(self, const Neuron *n, const double *q) noexcept nogil:
+        cdef const AdaptiveState *s = <const AdaptiveState *> n
+        cdef const AdaptiveCoef *p = <const AdaptiveCoef *> q
+        return p.k * (s.I_ex + s.I_in + s.I_e - s.I_stc) - p.a * s.u
+
+    cdef double closing(self, const Neuron *n, const double *q) noexcept nogil:
+        return self.slope(n, q) + (<const AdaptiveCoef *> q).b_sfa * (<const AdaptiveState *> n).h
 
     cdef void rest(self, Neuron *n, const double *q, double t) noexcept nogil:
         cdef AdaptiveState *s = <AdaptiveState *> n
@@ -34,12 +63,29 @@ cdef class AdaptivePopulation(Population):
         s.I_stc *= exp(-p.b_stc * t)
         s.h *= exp(-p.b_sfa * t)
 
+    cdef void rest_back(self, Costate *n, const double *q, Stretch d) noexcept nogil:
+        cdef AdaptiveCostate *s = <AdaptiveCostate *> n
+        cdef const AdaptiveCoef *p = <const AdaptiveCoef *> q
+        decay_back(&s.ex, p.b_ex, d.t)
+        decay_back(&s.i, p.b_in, d.t)
+        decay_back(&s.stc, p.b_stc, d.t)
+        decay_back(&s.h, p.b_sfa, d.t)
+
     cdef void receive(self, Neuron *n, const double *q, int port, double w, bint refractory) noexcept nogil:
         cdef AdaptiveState *s = <AdaptiveState *> n
         if w >= 0.0:
             s.I_ex += w
         else:
             s.I_in += w
+
+    cdef Pull receive_back(self, const Costate *n, const double *q, double *g, int port, double w, Stretch d, double resting,
+                           bint refractory) noexcept nogil:
+        cdef const AdaptiveCostate *s = <const AdaptiveCostate *> n
+        cdef const AdaptiveCoef *p = <const AdaptiveCoef *> q
+        cdef AdaptiveCoef *gradient = <AdaptiveCoef *> g
+        if w >= 0.0:
+            return current_pull(s.ex, n, p.a, p.b_ex, p.k, d, resting, w, &gradient.a, &gradient.b_ex, &gradient.k)
+        return current_pull(s.i, n, p.a, p.b_in, p.k, d, resting, w, &gradient.a, &gradient.b_in, &gradient.k)
 
     # The spike is where y = u - h reaches c;  y' = -a y + (the currents) + (b_sfa - a) h: h acts as one more current.
     cdef double wait(self, const Neuron *n, const double *q, double t, double sign) noexcept nogil:
@@ -65,11 +111,57 @@ cdef class AdaptivePopulation(Population):
             s.I_stc += p.q_stc
             s.h += p.q_sfa
 
+    cdef double reset_back(self, Costate *n, const double *q, double *g, const Spike *spike, double G, double O,
+                           double u) noexcept nogil:
+        cdef AdaptiveCostate *s = <AdaptiveCostate *> n
+        cdef const AdaptiveCoef *p = <const AdaptiveCoef *> q
+        cdef AdaptiveCoef *gradient = <AdaptiveCoef *> g
+        gradient.t_ref += O
+        # the jumps: put in, and later if the spike is later
+        put_in(&s.stc, p.q_stc, p.k, &gradient.a, &gradient.b_stc, &gradient.k)
+        gradient.b_sfa -= p.q_sfa * s.h.b
+        gradient.q_stc += s.stc.p
+        gradient.q_sfa += s.h.p
+        G += p.b_stc * p.q_stc * s.stc.p + p.b_sfa * p.q_sfa * s.h.p
+        if self.mode == EDGE:
+            G += p.k * p.q_stc * n.u
+        elif self.mode == SUBTRACT and drifted(spike):      # u = c + h - c
+            gradient.a -= u * n.a
+            s.h.p += n.u
+            G -= p.b_sfa * u * n.u
+        reset_membrane_back(n, &gradient.c, &gradient.r, &gradient.a, p.c, p.r, self.mode, spike, G)
+        if drifted(spike):                                  # dt = (dc + dh - du)/(u' - h')
+            s.h.p += G / spike.before
+        return G
+
+    cdef void start_back(self, const Costate *n, const double *q, double *g, const Neuron *start, double *states) noexcept nogil:
+        cdef const AdaptiveCostate *s = <const AdaptiveCostate *> n
+        cdef const AdaptiveState *x = <const AdaptiveState *> start
+        cdef const AdaptiveCoef *p = <const AdaptiveCoef *> q
+        cdef AdaptiveCoef *gradient = <AdaptiveCoef *> g
+        gradient.a -= x.u * n.a
+        gradient.b_sfa -= x.h * s.h.b
+        put_in(&s.ex, x.I_ex, p.k, &gradient.a, &gradient.b_ex, &gradient.k)
+        put_in(&s.i, x.I_in, p.k, &gradient.a, &gradient.b_in, &gradient.k)
+        put_in(&s.e, x.I_e, p.k, &gradient.a, NULL, &gradient.k)
+        put_in(&s.stc, x.I_stc, p.k, &gradient.a, &gradient.b_stc, &gradient.k)
+        states[0], states[1], states[2], states[3], states[4], states[5] = n.u, s.ex.p, s.i.p, s.e.p, s.stc.p, s.h.p
+
+    def asks_release(self):
+        return self.mode == SUBTRACT
+
     cdef double refractory(self, const double *q) noexcept nogil:
         return (<const AdaptiveCoef *> q).t_ref
 
     cdef void inject(self, Py_ssize_t j, double current) noexcept nogil:
         (<AdaptiveState *> self.row(j)).I_e = current
+
+    cdef double step_back(self, Costate *n, const double *q, double *g, double value) noexcept nogil:
+        cdef AdaptiveCoef *gradient = <AdaptiveCoef *> g
+        return current_step_back(&(<AdaptiveCostate *> n).e, value, (<const AdaptiveCoef *> q).k, &gradient.a, &gradient.k)
+
+    def costate_width(self):
+        return sizeof(AdaptiveCostate) // sizeof(double)
 
 
 cdef inline double adaptive_psp(const AdaptiveState *s, const AdaptiveCoef *p, double t) noexcept nogil:

@@ -9,11 +9,19 @@ cdef struct DeltaCoef:
     double c, r                         # V_th - E_L, V_reset - E_L [mV]
     double t_ref                        # [ms]
 
+cdef struct DeltaCostate:
+    Costate head
+    Current e                           # of I_e
+
 @cython.final
 cdef class DeltaPopulation(Population):
 
     def coefficients(self, dict p):
         return [1.0 / p["tau_m"], 1.0 / p["C_m"], p["V_th"] - p["E_L"], p["V_reset"] - p["E_L"], p["t_ref"]]
+
+    def gradients(self, dict p, double[:, ::1] g):
+        a, k, c, r, t_ref = np.asarray(g).T
+        return {"tau_m": -a / p["tau_m"] ** 2, "C_m": -k / p["C_m"] ** 2, "V_th": c, "V_reset": r, "E_L": -c - r, "t_ref": t_ref}
 
     # u' = -a u + k I_e
     cdef void flow(self, Neuron *n, const double *q, double t) noexcept nogil:
@@ -23,9 +31,25 @@ cdef class DeltaPopulation(Population):
         if s.I_e != 0.0:
             s.u += p.k * s.I_e * kappa(p.a, 0.0, t)
 
+    cdef void flow_back(self, Costate *n, const double *q, Stretch d) noexcept nogil:
+        cdef const DeltaCoef *p = <const DeltaCoef *> q
+        current_back(&(<DeltaCostate *> n).e, n, p.a, 0.0, p.k, d)
+        membrane_back(n, p.a, d)
+
+    cdef double slope(self, const Neuron *n, const double *q) noexcept nogil:
+        cdef const DeltaState *s = <const DeltaState *> n
+        cdef const DeltaCoef *p = <const DeltaCoef *> q
+        return p.k * s.I_e - p.a * s.u
+
     cdef void receive(self, Neuron *n, const double *q, int port, double w, bint refractory) noexcept nogil:
         if not refractory:
             (<DeltaState *> n).u += w
+
+    cdef Pull receive_back(self, const Costate *n, const double *q, double *g, int port, double w, Stretch d, double resting,
+                           bint refractory) noexcept nogil:
+        cdef Pull lost
+        lost.weight = lost.time = 0.0
+        return lost if refractory else jump_pull(n, (<const DeltaCoef *> q).a, d, w, &(<DeltaCoef *> g).a)
 
     # A jump must exceed the threshold; between jumps u can only drift through it, for which the step is exact.
     cdef double wait(self, const Neuron *n, const double *q, double t, double sign) noexcept nogil:
@@ -40,11 +64,34 @@ cdef class DeltaPopulation(Population):
         cdef const DeltaCoef *p = <const DeltaCoef *> q
         reset_membrane(&(<DeltaState *> n).u, p.c, p.r, self.mode, falls)
 
+    cdef double reset_back(self, Costate *n, const double *q, double *g, const Spike *s, double G, double O,
+                           double u) noexcept nogil:
+        cdef const DeltaCoef *p = <const DeltaCoef *> q
+        cdef DeltaCoef *gradient = <DeltaCoef *> g
+        gradient.t_ref += O
+        reset_membrane_back(n, &gradient.c, &gradient.r, &gradient.a, p.c, p.r, self.mode, s, G)
+        return G
+
+    cdef void start_back(self, const Costate *n, const double *q, double *g, const Neuron *start, double *states) noexcept nogil:
+        cdef const Current *e = &(<const DeltaCostate *> n).e
+        cdef const DeltaState *x = <const DeltaState *> start
+        cdef DeltaCoef *gradient = <DeltaCoef *> g
+        gradient.a -= x.u * n.a
+        put_in(e, x.I_e, (<const DeltaCoef *> q).k, &gradient.a, NULL, &gradient.k)
+        states[0], states[1] = n.u, e.p
+
     cdef double refractory(self, const double *q) noexcept nogil:
         return (<const DeltaCoef *> q).t_ref
 
     cdef void inject(self, Py_ssize_t j, double current) noexcept nogil:
         (<DeltaState *> self.row(j)).I_e = current
+
+    cdef double step_back(self, Costate *n, const double *q, double *g, double value) noexcept nogil:
+        cdef DeltaCoef *gradient = <DeltaCoef *> g
+        return current_step_back(&(<DeltaCostate *> n).e, value, (<const DeltaCoef *> q).k, &gradient.a, &gradient.k)
+
+    def costate_width(self):
+        return sizeof(DeltaCostate) // sizeof(double)
 
 
 class DeltaLIF(SpikingMembrane):

@@ -13,6 +13,11 @@ cdef struct DoubleExpCoef:
     double t_ref                        # [ms]
     double n_ex, n_in                   # jump of g for a current of peak 1 pA [1/ms]
 
+cdef struct DoubleExpCostate:
+    Costate head
+    RisingCurrent ex, i
+    Current e                           # of I_e
+
 @cython.final
 cdef class DoubleExpPopulation(Population):
 
@@ -20,7 +25,17 @@ cdef class DoubleExpPopulation(Population):
         return [1.0 / p["tau_m"],
                 1.0 / p["tau_decay_ex"], 1.0 / p["tau_rise_ex"], 1.0 / p["tau_decay_in"], 1.0 / p["tau_rise_in"],
                 1.0 / p["C_m"], p["V_th"] - p["E_L"], p["V_reset"] - p["E_L"], p["t_ref"],
-                unit_peak(p["tau_decay_ex"], p["tau_rise_ex"]), unit_peak(p["tau_decay_in"], p["tau_rise_in"])]
+                unit_peak(p["tau_decay_ex"], p["tau_rise_ex"])[0], unit_peak(p["tau_decay_in"], p["tau_rise_in"])[0]]
+
+    def gradients(self, dict p, double[:, ::1] g):
+        a, b_ex, f_ex, b_in, f_in, k, c, r, t_ref, n_ex, n_in = np.asarray(g).T
+        out = {"tau_m": -a / p["tau_m"] ** 2, "C_m": -k / p["C_m"] ** 2,
+               "V_th": c, "V_reset": r, "E_L": -c - r, "t_ref": t_ref}
+        for x, b, f, n in (("ex", b_ex, f_ex, n_ex), ("in", b_in, f_in, n_in)):
+            _, by_decay, by_rise = unit_peak(p[f"tau_decay_{x}"], p[f"tau_rise_{x}"])
+            out[f"tau_decay_{x}"] = n * by_decay - b / p[f"tau_decay_{x}"] ** 2
+            out[f"tau_rise_{x}"] = n * by_rise - f / p[f"tau_rise_{x}"] ** 2
+        return out
 
     # u' = -a u + k (I_ex + I_in + I_e),   I_x' = -b_x I_x + g_x,   g_x' = -f_x g_x
     cdef void flow(self, Neuron *n, const double *q, double t) noexcept nogil:
@@ -28,6 +43,19 @@ cdef class DoubleExpPopulation(Population):
         cdef const DoubleExpCoef *p = <const DoubleExpCoef *> q
         s.u = s.u * exp(-p.a * t) + p.k * double_exp_psp(s, p, t)
         self.rest(n, q, t)
+
+    cdef void flow_back(self, Costate *n, const double *q, Stretch d) noexcept nogil:
+        cdef DoubleExpCostate *s = <DoubleExpCostate *> n
+        cdef const DoubleExpCoef *p = <const DoubleExpCoef *> q
+        rising_back(&s.ex, n, p.a, p.b_ex, p.f_ex, p.k, d)
+        rising_back(&s.i, n, p.a, p.b_in, p.f_in, p.k, d)
+        current_back(&s.e, n, p.a, 0.0, p.k, d)
+        membrane_back(n, p.a, d)
+
+    cdef double slope(self, const Neuron *n, const double *q) noexcept nogil:
+        cdef const DoubleExpState *s = <const DoubleExpState *> n
+        cdef const DoubleExpCoef *p = <const DoubleExpCoef *> q
+        return p.k * (s.I_ex + s.I_in + s.I_e) - p.a * s.u
 
     cdef void rest(self, Neuron *n, const double *q, double t) noexcept nogil:
         cdef DoubleExpState *s = <DoubleExpState *> n
@@ -37,6 +65,14 @@ cdef class DoubleExpPopulation(Population):
         s.g_ex *= exp(-p.f_ex * t)
         s.g_in *= exp(-p.f_in * t)
 
+    cdef void rest_back(self, Costate *n, const double *q, Stretch d) noexcept nogil:
+        cdef DoubleExpCostate *s = <DoubleExpCostate *> n
+        cdef const DoubleExpCoef *p = <const DoubleExpCoef *> q
+        rising_decay_back(&s.ex, p.b_ex, p.f_ex, d)
+        decay_back(&s.ex.I, p.b_ex, d.t)
+        rising_decay_back(&s.i, p.b_in, p.f_in, d)
+        decay_back(&s.i.I, p.b_in, d.t)
+
     cdef void receive(self, Neuron *n, const double *q, int port, double w, bint refractory) noexcept nogil:
         cdef DoubleExpState *s = <DoubleExpState *> n
         cdef const DoubleExpCoef *p = <const DoubleExpCoef *> q
@@ -44,6 +80,15 @@ cdef class DoubleExpPopulation(Population):
             s.g_ex += w * p.n_ex
         else:
             s.g_in += w * p.n_in
+
+    cdef Pull receive_back(self, const Costate *n, const double *q, double *g, int port, double w, Stretch d, double resting,
+                           bint refractory) noexcept nogil:
+        cdef const DoubleExpCostate *s = <const DoubleExpCostate *> n
+        cdef const DoubleExpCoef *p = <const DoubleExpCoef *> q
+        cdef DoubleExpCoef *G = <DoubleExpCoef *> g
+        if w >= 0.0:
+            return rising_pull(s.ex, n, p.a, p.b_ex, p.f_ex, p.k, d, resting, w, p.n_ex, &G.a, &G.b_ex, &G.f_ex, &G.k, &G.n_ex)
+        return rising_pull(s.i, n, p.a, p.b_in, p.f_in, p.k, d, resting, w, p.n_in, &G.a, &G.b_in, &G.f_in, &G.k, &G.n_in)
 
     cdef double wait(self, const Neuron *n, const double *q, double t, double sign) noexcept nogil:
         cdef const DoubleExpState *s = <const DoubleExpState *> n
@@ -64,11 +109,40 @@ cdef class DoubleExpPopulation(Population):
         cdef const DoubleExpCoef *p = <const DoubleExpCoef *> q
         reset_membrane(&(<DoubleExpState *> n).u, p.c, p.r, self.mode, falls)
 
+    cdef double reset_back(self, Costate *n, const double *q, double *g, const Spike *s, double G, double O,
+                           double u) noexcept nogil:
+        cdef const DoubleExpCoef *p = <const DoubleExpCoef *> q
+        cdef DoubleExpCoef *gradient = <DoubleExpCoef *> g
+        gradient.t_ref += O
+        reset_membrane_back(n, &gradient.c, &gradient.r, &gradient.a, p.c, p.r, self.mode, s, G)
+        return G
+
+    cdef void start_back(self, const Costate *n, const double *q, double *g, const Neuron *start, double *states) noexcept nogil:
+        cdef const DoubleExpCostate *s = <const DoubleExpCostate *> n
+        cdef const DoubleExpState *x = <const DoubleExpState *> start
+        cdef const DoubleExpCoef *p = <const DoubleExpCoef *> q
+        cdef DoubleExpCoef *G = <DoubleExpCoef *> g
+        G.a -= x.u * n.a
+        put_in(&s.ex.I, x.I_ex, p.k, &G.a, &G.b_ex, &G.k)
+        put_in(&s.i.I, x.I_in, p.k, &G.a, &G.b_in, &G.k)
+        rising_put_in(&s.ex, x.g_ex, p.k, &G.a, &G.b_ex, &G.f_ex, &G.k)
+        rising_put_in(&s.i, x.g_in, p.k, &G.a, &G.b_in, &G.f_in, &G.k)
+        put_in(&s.e, x.I_e, p.k, &G.a, NULL, &G.k)
+        states[0], states[1], states[2] = n.u, s.ex.I.p, s.i.I.p
+        states[3], states[4], states[5] = s.ex.p, s.i.p, s.e.p
+
     cdef double refractory(self, const double *q) noexcept nogil:
         return (<const DoubleExpCoef *> q).t_ref
 
     cdef void inject(self, Py_ssize_t j, double current) noexcept nogil:
         (<DoubleExpState *> self.row(j)).I_e = current
+
+    cdef double step_back(self, Costate *n, const double *q, double *g, double value) noexcept nogil:
+        cdef DoubleExpCoef *gradient = <DoubleExpCoef *> g
+        return current_step_back(&(<DoubleExpCostate *> n).e, value, (<const DoubleExpCoef *> q).k, &gradient.a, &gradient.k)
+
+    def costate_width(self):
+        return sizeof(DoubleExpCostate) // sizeof(double)
 
 
 cdef inline void add_rising_current(Drive *drive, double J, double b, double g, double f) noexcept nogil:
@@ -84,16 +158,20 @@ cdef inline double double_exp_psp(const DoubleExpState *s, const DoubleExpCoef *
             + s.I_in * kappa(p.a, p.b_in, t) + s.g_in * kappa3(p.a, p.b_in, p.f_in, t) + s.I_e * kappa(p.a, 0.0, t))
 
 def unit_peak(decay, rise):
-    """1/max_t kappa(1/decay, 1/rise, t) [1/ms], for arrays of time constants [ms]."""
+    """1/max_t kappa(1/decay, 1/rise, t) [1/ms], for arrays of time constants [ms], and its derivatives by the two [1/ms^2]."""
     decay, rise = np.broadcast_arrays(np.asarray(decay, float), np.asarray(rise, float))
-    out = np.empty(decay.shape)
-    cdef double b, f, peak
+    out, by_decay, by_rise = (np.empty(decay.shape) for _ in range(3))
+    cdef double b, f, peak, height
     for i in range(decay.size):
         b, f = 1.0 / decay.flat[i], 1.0 / rise.flat[i]
         # t_peak = ln(f/b)/(f - b), written so that f = b is no special case
         peak = (1.0 if f == b else log1p((f - b) / b) / ((f - b) / b)) / b
-        out.flat[i] = 1.0 / kappa(b, f, peak)
-    return out
+        height = kappa(b, f, peak)
+        out.flat[i] = 1.0 / height
+        # at the peak the time does not matter, and -d kappa(b, f)/db = kappa3(b, b, f)
+        by_decay.flat[i] = -kappa3(b, b, f, peak) * (b / height) ** 2
+        by_rise.flat[i] = -kappa3(b, f, f, peak) * (f / height) ** 2
+    return out, by_decay, by_rise
 
 
 class DoubleExpLIF(SpikingMembrane):
@@ -146,3 +224,6 @@ class AlphaLIF(SpikingMembrane):
 
     def core_parameters(self, p):
         return p | {f"tau_{part}_{x}": p[f"tau_syn_{x}"] for part in ("rise", "decay") for x in ("ex", "in")}
+
+    def core_gradients(self, g):
+        return super().core_gradients(g | {f"tau_syn_{x}": g[f"tau_rise_{x}"] + g[f"tau_decay_{x}"] for x in ("ex", "in")})

@@ -9,11 +9,20 @@ cdef struct FlyCoef:
     double c, r                         # V_th - E_L, V_reset - E_L [mV]
     double t_ref                        # [ms]
 
+cdef struct FlyCostate:
+    Costate head
+    Current g
+
 @cython.final
 cdef class FlyPopulation(Population):
 
     def coefficients(self, dict p):
         return [1.0 / p["tau_m"], 1.0 / p["tau_syn"], p["V_th"] - p["E_L"], p["V_reset"] - p["E_L"], p["t_ref"]]
+
+    def gradients(self, dict p, double[:, ::1] g):
+        a, b, c, r, t_ref = np.asarray(g).T
+        return {"tau_m": -a / p["tau_m"] ** 2, "tau_syn": -b / p["tau_syn"] ** 2,
+                "V_th": c, "V_reset": r, "E_L": -c - r, "t_ref": t_ref}
 
     # u' = a (g - u),   g' = -b g;   both stand still while refractory
     cdef void flow(self, Neuron *n, const double *q, double t) noexcept nogil:
@@ -26,12 +35,34 @@ cdef class FlyPopulation(Population):
             s.u += p.a * s.g * kappa_from(max(e_m, e_g), fabs(p.b - p.a), t)
             s.g *= e_g
 
+    cdef void flow_back(self, Costate *n, const double *q, Stretch d) noexcept nogil:
+        cdef const FlyCoef *p = <const FlyCoef *> q
+        current_back(&(<FlyCostate *> n).g, n, p.a, p.b, p.a, d)
+        membrane_back(n, p.a, d)
+
+    cdef double slope(self, const Neuron *n, const double *q) noexcept nogil:
+        cdef const FlyState *s = <const FlyState *> n
+        return (<const FlyCoef *> q).a * (s.g - s.u)
+
     cdef void receive(self, Neuron *n, const double *q, int port, double w, bint refractory) noexcept nogil:
         cdef FlyState *s = <FlyState *> n
         if port == 0:
             s.g += w
         else:
             s.u += w
+
+    cdef Pull receive_back(self, const Costate *n, const double *q, double *g, int port, double w, Stretch d, double resting,
+                           bint refractory) noexcept nogil:
+        cdef const FlyCoef *p = <const FlyCoef *> q
+        cdef FlyCoef *gradient = <FlyCoef *> g
+        cdef Pull pull
+        if port == 0:               # the rate a is the coefficient of g as well
+            pull = current_pull((<const FlyCostate *> n).g, n, p.a, p.b, p.a, d, 0.0, w, &gradient.a, &gradient.b, &gradient.a)
+        else:
+            pull = jump_pull(n, p.a, d, w, &gradient.a)
+        if refractory:
+            pull.time = 0.0
+        return pull
 
     cdef double wait(self, const Neuron *n, const double *q, double t, double sign) noexcept nogil:
         cdef const FlyState *s = <const FlyState *> n
@@ -48,6 +79,34 @@ cdef class FlyPopulation(Population):
     cdef void reset(self, Neuron *n, const double *q, bint falls) noexcept nogil:
         (<FlyState *> n).u = (<const FlyCoef *> q).r
         (<FlyState *> n).g = 0.0
+
+    cdef double release_back(self, const Costate *n, const double *q, const Spike *s, double u) noexcept nogil:
+        cdef const FlyCoef *p = <const FlyCoef *> q
+        cdef double g = s.after / p.a + u           # it has stood still as well
+        return (<const FlyCostate *> n).g.p * p.b * g - n.released * s.after
+
+    cdef double reset_back(self, Costate *n, const double *q, double *g, const Spike *s, double G, double O,
+                           double u) noexcept nogil:
+        cdef const FlyCoef *p = <const FlyCoef *> q
+        cdef FlyCoef *gradient = <FlyCoef *> g
+        gradient.t_ref += O
+        reset_membrane_back(n, &gradient.c, &gradient.r, &gradient.a, p.c, p.r, TO_VALUE, s, G)
+        memset(&(<FlyCostate *> n).g, 0, sizeof(Current))
+        return G
+
+    cdef void start_back(self, const Costate *n, const double *q, double *g, const Neuron *start, double *states) noexcept nogil:
+        cdef const Current *c = &(<const FlyCostate *> n).g
+        cdef const FlyState *x = <const FlyState *> start
+        cdef FlyCoef *gradient = <FlyCoef *> g
+        gradient.a -= x.u * n.a
+        put_in(c, x.g, (<const FlyCoef *> q).a, &gradient.a, &gradient.b, &gradient.a)
+        states[0], states[1] = n.u, c.p
+
+    def costate_width(self):
+        return sizeof(FlyCostate) // sizeof(double)
+
+    def asks_release(self):
+        return True
 
     cdef double refractory(self, const double *q) noexcept nogil:
         return (<const FlyCoef *> q).t_ref

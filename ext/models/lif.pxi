@@ -10,12 +10,22 @@ cdef struct LIFCoef:
     double c, r                         # V_th - E_L, V_reset - E_L [mV]
     double t_ref                        # [ms]
 
+cdef struct LIFCostate:
+    Costate head
+    Current ex, i, e                    # of I_ex, I_in, I_e
+
 @cython.final
 cdef class LIFPopulation(Population):
 
     def coefficients(self, dict p):
         return [1.0 / p["tau_m"], 1.0 / p["tau_syn_ex"], 1.0 / p["tau_syn_in"], 1.0 / p["C_m"],
                 p["V_th"] - p["E_L"], p["V_reset"] - p["E_L"], p["t_ref"]]
+
+    def gradients(self, dict p, double[:, ::1] g):
+        a, b_ex, b_in, k, c, r, t_ref = np.asarray(g).T
+        return {"tau_m": -a / p["tau_m"] ** 2, "tau_syn_ex": -b_ex / p["tau_syn_ex"] ** 2,
+                "tau_syn_in": -b_in / p["tau_syn_in"] ** 2, "C_m": -k / p["C_m"] ** 2,
+                "V_th": c, "V_reset": r, "E_L": -c - r, "t_ref": t_ref}
 
     # u' = -a u + k (I_ex + I_in + I_e),   I_x' = -b_x I_x
     cdef void flow(self, Neuron *n, const double *q, double t) noexcept nogil:
@@ -26,6 +36,19 @@ cdef class LIFPopulation(Population):
         s.I_ex *= e.ex
         s.I_in *= e.i
 
+    cdef void flow_back(self, Costate *n, const double *q, Stretch d) noexcept nogil:
+        cdef LIFCostate *s = <LIFCostate *> n
+        cdef const LIFCoef *p = <const LIFCoef *> q
+        current_back(&s.e, n, p.a, 0.0, p.k, d)
+        current_back(&s.i, n, p.a, p.b_in, p.k, d)
+        current_back(&s.ex, n, p.a, p.b_ex, p.k, d)
+        membrane_back(n, p.a, d)
+
+    cdef double slope(self, const Neuron *n, const double *q) noexcept nogil:
+        cdef const LIFState *s = <const LIFState *> n
+        cdef const LIFCoef *p = <const LIFCoef *> q
+        return p.k * (s.I_ex + s.I_in + s.I_e) - p.a * s.u
+
     # V_m is clamped, the currents run on
     cdef void rest(self, Neuron *n, const double *q, double t) noexcept nogil:
         cdef LIFState *s = <LIFState *> n
@@ -34,12 +57,27 @@ cdef class LIFPopulation(Population):
         s.I_ex *= e.ex
         s.I_in *= e.i
 
+    cdef void rest_back(self, Costate *n, const double *q, Stretch d) noexcept nogil:
+        cdef LIFCostate *s = <LIFCostate *> n
+        cdef const LIFCoef *p = <const LIFCoef *> q
+        decay_back(&s.i, p.b_in, d.t)
+        decay_back(&s.ex, p.b_ex, d.t)
+
     cdef void receive(self, Neuron *n, const double *q, int port, double w, bint refractory) noexcept nogil:
         cdef LIFState *s = <LIFState *> n
         if w >= 0.0:
             s.I_ex += w
         else:
             s.I_in += w
+
+    cdef Pull receive_back(self, const Costate *n, const double *q, double *g, int port, double w, Stretch d, double resting,
+                           bint refractory) noexcept nogil:
+        cdef const LIFCostate *s = <const LIFCostate *> n
+        cdef const LIFCoef *p = <const LIFCoef *> q
+        cdef LIFCoef *gradient = <LIFCoef *> g
+        if w >= 0.0:
+            return current_pull(s.ex, n, p.a, p.b_ex, p.k, d, resting, w, &gradient.a, &gradient.b_ex, &gradient.k)
+        return current_pull(s.i, n, p.a, p.b_in, p.k, d, resting, w, &gradient.a, &gradient.b_in, &gradient.k)
 
     cdef double wait(self, const Neuron *n, const double *q, double t, double sign) noexcept nogil:
         cdef const LIFState *s = <const LIFState *> n
@@ -62,11 +100,37 @@ cdef class LIFPopulation(Population):
         cdef const LIFCoef *p = <const LIFCoef *> q
         reset_membrane(&(<LIFState *> n).u, p.c, p.r, self.mode, falls)
 
+    cdef double reset_back(self, Costate *n, const double *q, double *g, const Spike *s, double G, double O,
+                           double u) noexcept nogil:
+        cdef const LIFCoef *p = <const LIFCoef *> q
+        cdef LIFCoef *gradient = <LIFCoef *> g
+        gradient.t_ref += O
+        reset_membrane_back(n, &gradient.c, &gradient.r, &gradient.a, p.c, p.r, self.mode, s, G)
+        return G
+
+    cdef void start_back(self, const Costate *n, const double *q, double *g, const Neuron *start, double *states) noexcept nogil:
+        cdef const LIFCostate *s = <const LIFCostate *> n
+        cdef const LIFState *x = <const LIFState *> start
+        cdef const LIFCoef *p = <const LIFCoef *> q
+        cdef LIFCoef *gradient = <LIFCoef *> g
+        gradient.a -= x.u * n.a
+        put_in(&s.ex, x.I_ex, p.k, &gradient.a, &gradient.b_ex, &gradient.k)
+        put_in(&s.i, x.I_in, p.k, &gradient.a, &gradient.b_in, &gradient.k)
+        put_in(&s.e, x.I_e, p.k, &gradient.a, NULL, &gradient.k)
+        states[0], states[1], states[2], states[3] = n.u, s.ex.p, s.i.p, s.e.p
+
     cdef double refractory(self, const double *q) noexcept nogil:
         return (<const LIFCoef *> q).t_ref
 
     cdef void inject(self, Py_ssize_t j, double current) noexcept nogil:
         (<LIFState *> self.row(j)).I_e = current
+
+    cdef double step_back(self, Costate *n, const double *q, double *g, double value) noexcept nogil:
+        cdef LIFCoef *gradient = <LIFCoef *> g
+        return current_step_back(&(<LIFCostate *> n).e, value, (<const LIFCoef *> q).k, &gradient.a, &gradient.k)
+
+    def costate_width(self):
+        return sizeof(LIFCostate) // sizeof(double)
 
 
 cdef struct LIFDecay:

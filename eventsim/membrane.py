@@ -1,0 +1,242 @@
+"""Membranes of one recorded run: values, integrals and maxima between events, and what derivatives by them mean.
+
+Between two events a membrane is a sum of exponentials, known from the recorded state after the first one. Integrals are taken
+by Gauss-Legendre quadrature over such stretches, cut to at most `PANEL` of the fastest time constant: then the rule is
+exact to rounding, and a derivative by an integral is a weighted sum of derivatives by the membrane at its nodes, plus a
+pull on the times at which the integrand jumps (own spikes; arrivals of `DeltaLIF`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import _core
+from .build import offset_of
+
+PANEL = 10.0  # 16 nodes integrate exp(-10 x) over [0, 1] to 1e-20
+NODES, WEIGHTS = (0.5 * (1.0 + np.polynomial.legendre.leggauss(16)[0]), 0.5 * np.polynomial.legendre.leggauss(16)[1])
+PROBES = np.linspace(0.0, 1.0, 17)  # of a panel, where its maximum is bracketed
+JUMP = 1e-9  # relative: a smaller one at an arrival is rounding
+
+
+class Marks(NamedTuple):
+    """Derivatives of a loss by membranes: at times (m, 2) of neurons (m,), of a kind (see ext/adjoint.pxi), of value (m,)."""
+
+    times: np.ndarray
+    neurons: np.ndarray
+    kinds: np.ndarray
+    values: np.ndarray
+
+
+OBSERVATION, DEADLINE = -1.0, -2.0
+
+
+def marks(times: np.ndarray, neurons: np.ndarray, kind: float, values: np.ndarray) -> Marks:
+    return Marks(times, np.asarray(neurons, np.float64), np.full(len(times), kind), np.asarray(values, np.float64))
+
+
+def later_all(at: np.ndarray, wait: np.ndarray) -> np.ndarray:
+    """at (m, 2) + wait (m,), as the engine adds."""
+    whole = np.floor(wait)
+    offset = at[:, 1] + (wait - whole)
+    carry = offset >= 1.0
+    return np.column_stack([at[:, 0] + whole + carry, offset - carry])
+
+
+def just_before(t: np.ndarray) -> np.ndarray:
+    """The latest times before t (m, 2)."""
+    borrow = t[:, 1] == 0.0
+    return np.column_stack([t[:, 0] - borrow, np.where(borrow, np.nextafter(1.0, 0.0), np.nextafter(t[:, 1], 0.0))])
+
+
+def elapsed_all(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """b - a [ms] of times (m, 2)."""
+    return (b[:, 0] - a[:, 0]) + (b[:, 1] - a[:, 1])
+
+
+class Membranes:
+    """The membranes of one population in one run.
+
+    Parameters
+    ----------
+    core : the compiled population
+    records : (m, 1 + width) local id and state row after every event, in time order
+    start, stop : (2,) of the run
+    """
+
+    def __init__(self, core: Any, records: np.ndarray, start: Any, stop: Any):
+        self.core, self.start, self.stop = core, np.array(start), np.array(stop)
+        order = np.argsort(records[:, 0], kind="stable")
+        self.ids = records[order, 0].astype(np.int64)
+        self.rows = np.ascontiguousarray(records[order, 1:])
+        at, last = self.rows[:, :2], np.r_[self.ids[1:] != self.ids[:-1], np.ones(min(len(order), 1), bool)]
+        self.ends = np.where(last[:, None], self.stop, np.roll(at, -1, axis=0))
+        self.last = last
+        self.shift = np.broadcast_to(offset_of(core, next(iter(core.model.states))), core.n)
+        self._pieces()
+
+    def _pieces(self) -> None:
+        """Cut every stretch at the end of refractoriness: rows (S, width), neurons and lengths (S,); a clamped piece is flat."""
+        at, free = self.rows[:, :2], self.rows[:, 2:4]
+        clamped = np.isfinite(free[:, 0]) & (elapsed_all(at, np.where(np.isfinite(free), free, at)) > 0.0)
+        until = np.where(clamped[:, None] & (elapsed_all(free, self.ends) > 0.0)[:, None], free, self.ends)
+        released = clamped & (elapsed_all(free, self.ends) > 0.0)
+        after = self._evolved(np.flatnonzero(released), free[released])
+        stretch = np.r_[np.arange(len(at)), np.flatnonzero(released)]
+        self.piece_rows = np.concatenate([self.rows, after])
+        self.piece_ids = self.ids[stretch]
+        self.lengths = np.r_[elapsed_all(at, until), elapsed_all(free[released], self.ends[released])]
+        self.flat = np.r_[clamped, np.zeros(len(after), bool)]
+        self.piece_ends = np.concatenate([until, self.ends[released]])
+        keep = np.flatnonzero(self.lengths > 0.0)
+        self.piece_rows, self.piece_ids = self.piece_rows[keep], self.piece_ids[keep]
+        self.lengths, self.flat, self.piece_ends = self.lengths[keep], self.flat[keep], self.piece_ends[keep]
+
+    def _evolved(self, which: np.ndarray, times: np.ndarray) -> np.ndarray:
+        rows = self.rows[which].copy()
+        self.core.evolve(rows, self.ids[which], np.ascontiguousarray(times))
+        return rows
+
+    def _V(self, rows: np.ndarray, ids: np.ndarray) -> np.ndarray:
+        return rows[:, _core.HEAD_WIDTH] + self.shift[ids]
+
+    # ---- values at given times
+
+    def at(self, times: np.ndarray) -> np.ndarray:
+        """V_m (n, K) at times (K,) after the start [ms]."""
+        wanted = later_all(np.tile(self.start, (len(times), 1)), times)
+        first = np.searchsorted(self.ids, np.arange(self.core.n + 1))
+        since = elapsed_all(np.tile(self.start, (len(self.rows), 1)), self.rows[:, :2])
+        out = np.empty((self.core.n, len(times)))
+        for j in range(self.core.n):
+            k = first[j] + np.searchsorted(since[first[j] : first[j + 1]], times, side="right") - 1
+            out[j] = self._V(self._evolved(k, wanted), np.full(len(times), j))
+        return out
+
+    def at_back(self, times: np.ndarray, d_V: np.ndarray) -> Marks:
+        """Marks of dL/dV_m (n, K)."""
+        wanted = later_all(np.tile(self.start, (len(times), 1)), times)
+        n = self.core.n
+        return marks(np.tile(wanted, (n, 1)), np.repeat(np.arange(n), len(times)), OBSERVATION, d_V.ravel())
+
+    # ---- integrals
+
+    def _panels(self, fractions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Points of every panel: pieces (S, F), neurons, times (S, F, 2), V (S, F), and the panels' lengths (S,)."""
+        counts = np.maximum(np.ceil(self.lengths / (PANEL * self._fastest())), 1).astype(np.int64)
+        counts[self.flat] = 1
+        piece = np.repeat(np.arange(len(counts)), counts)
+        rank = np.arange(len(piece)) - np.repeat(np.cumsum(counts) - counts, counts)
+        length = (self.lengths / counts)[piece]
+        waits = (rank[:, None] + fractions) * length[:, None]
+        rows = np.repeat(self.piece_rows[piece], len(fractions), axis=0)
+        ids = np.repeat(self.piece_ids[piece], len(fractions))
+        times = later_all(rows[:, :2], waits.ravel())
+        if fractions[-1] == 1.0:  # to the bit: another stretch may begin there
+            last = np.flatnonzero(rank == counts[piece] - 1)
+            times[last * len(fractions) + len(fractions) - 1] = self.piece_ends[piece[last]]
+        self.core.evolve(rows, ids, np.ascontiguousarray(times))
+        shape = (len(piece), len(fractions))
+        return ids.reshape(shape), times.reshape(*shape, 2), self._V(rows, ids).reshape(shape), length
+
+    def _fastest(self) -> float:
+        """The shortest time constant of the model [ms]."""
+        taus = [v.min() for name, v in self.core.parameters.items() if name.startswith("tau")]
+        return float(min(taus, default=np.inf))
+
+    def _since(self, times: np.ndarray) -> np.ndarray:
+        return (times[..., 0] - self.start[0]) + (times[..., 1] - self.start[1])
+
+    def integral(self, f: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
+        """(n,) integrals of f(V_m, time since the start) over the run."""
+        ids, times, V, length = self._panels(NODES)
+        terms = (f(V, self._since(times)) * WEIGHTS).sum(axis=1) * length
+        return np.bincount(ids[:, 0], terms, minlength=self.core.n)
+
+    def integral_back(self, f: Any, df: Any, d: np.ndarray, spike: np.ndarray) -> tuple[Marks, np.ndarray]:
+        """Marks of dL/d(integral) d (n,), with df = df/dV; and the pull on each own spike. `spike` (m,): for each record, the
+        place of the spike it follows, or -1."""
+        ids, times, V, length = self._panels(NODES)
+        values = df(V, self._since(times)) * WEIGHTS * (length * d[ids[:, 0]])[:, None]
+        seen = marks(times.reshape(-1, 2), ids.ravel(), OBSERVATION, values.ravel())
+        # where V jumps, the time of the jump matters
+        inner = np.flatnonzero(~self.last)
+        since = self._since(self.ends[inner])
+        end = self._V(self._evolved(inner, self.ends[inner]), self.ids[inner])
+        begin = self._V(self.rows[inner + 1], self.ids[inner])
+        pull = d[self.ids[inner]] * (f(end, since) - f(begin, since))
+        pull[np.abs(end - begin) <= JUMP * (1.0 + np.abs(end))] = 0.0
+        own = spike[inner + 1]
+        pulls = np.bincount(own[own >= 0], pull[own >= 0], minlength=spike.max(initial=-1) + 1)
+        others = np.flatnonzero((own < 0) & (pull != 0.0))
+        jumps = marks(self.ends[inner][others], self.ids[inner][others], DEADLINE, pull[others])
+        return joined([seen, jumps]), pulls
+
+    # ---- maxima
+
+    def maximum(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """(n,) the largest V_m and (n, 2) its time. Where an arrival made it (a kink): (n,) dV_m/dt there, by which it rises if
+        the arrival comes later, else 0; and (n, 2) the time of the arrival."""
+        n = self.core.n
+        ids, times, V, _ = self._panels(PROBES)
+        ids, times, V = ids.ravel(), times.reshape(-1, 2), V.ravel()
+        order = np.lexsort((times[:, 1], times[:, 0], ids))
+        ids, times, V = ids[order], times[order], V[order]
+        first = np.searchsorted(ids, np.arange(n + 1))
+        if not len(ids):  # a run of length 0
+            start = np.tile(self.start, (n, 1))
+            return self.at(np.zeros(1))[:, 0], start, np.zeros(n), start
+        # the first of equal values and, where a time is doubled, the one that what follows starts from
+        top = np.array([first[j] + np.argmax(V[first[j] : first[j + 1]]) for j in range(n)])
+        follows = np.minimum(top + 1, first[1:] - 1)
+        top = np.where(elapsed_all(times[top], times[follows]) == 0.0, follows, top)
+        low, high = np.maximum(top - 1, first[:-1]), np.minimum(top + 1, first[1:] - 1)
+        low -= (elapsed_all(times[low], times[top]) == 0.0) & (low > first[:-1])
+        neurons = np.arange(n)
+        # V may jump at an arrival (`DeltaLIF`): up to the maximum, or down from it
+        tolerance = JUMP * (1.0 + np.abs(V[top]))
+        before = self._V(self._state(neurons, times[top], after=False), neurons)
+        after = self._V(self._state(neurons, times[top]), neurons)
+        up, down = after - before > tolerance, before - after > tolerance
+        right = ~down & (self._slope(neurons, times[top], after=True) > 0.0)
+        left = ~up & ~right & (self._slope(neurons, times[top], after=False) < 0.0) & (top > first[:-1])
+        a = np.where(left[:, None], times[low], times[top])
+        span = np.where(left, elapsed_all(times[low], times[top]), np.where(right, elapsed_all(times[top], times[high]), 0.0))
+        lo, hi, base = np.zeros(n), span.copy(), self._state(neurons, a)
+        for _ in range(60):  # the slope falls through 0 in between
+            mid = 0.5 * (lo + hi)
+            rows = base.copy()
+            self.core.evolve(rows, neurons, later_all(a, mid))
+            rising = self.core.slopes(rows, neurons) > 0.0
+            lo, hi = np.where(rising, mid, lo), np.where(rising, hi, mid)
+        t = later_all(a, np.where(span > 0.0, 0.5 * (lo + hi), 0.0))
+        down &= ~left
+        arrival = t.copy()
+        t[down] = just_before(t[down])
+        value = self._V(self._state(neurons, t), neurons)
+        ends = elapsed_all(np.tile(self.start, (n, 1)), t) > 0.0
+        ends &= elapsed_all(t, np.tile(self.stop, (n, 1))) > 0.0
+        kink = np.where(~left & ~right & ends, self._slope(neurons, t, after=True), 0.0)
+        return value, t, kink, arrival
+
+    def _state(self, neurons: np.ndarray, times: np.ndarray, after: bool = True) -> np.ndarray:
+        """State rows (m, width) of neurons at times (m, 2), just after or before what happens then."""
+        where = np.empty(len(neurons), np.int64)
+        first = np.searchsorted(self.ids, np.arange(self.core.n + 1))
+        for i, j in enumerate(neurons):
+            at = self.rows[first[j] : first[j + 1], :2]
+            late = (at[:, 0] > times[i, 0]) | ((at[:, 0] == times[i, 0]) & (at[:, 1] > times[i, 1]))
+            late |= False if after else (at[:, 0] == times[i, 0]) & (at[:, 1] == times[i, 1])
+            where[i] = first[j] + max(np.count_nonzero(~late) - 1, 0)
+        return self._evolved(where, times)
+
+    def _slope(self, neurons: np.ndarray, times: np.ndarray, after: bool) -> np.ndarray:
+        return self.core.slopes(np.ascontiguousarray(self._state(neurons, times, after)), neurons)
+
+
+def joined(parts: list[Marks]) -> Marks:
+    return Marks(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
