@@ -3,6 +3,9 @@
 Describe a network (`Network`), build and run it (`simulate`, `Simulation`), look at the `Result`.
 """
 
+from typing import TYPE_CHECKING, Any
+
+from . import decode, encode, losses, optim
 from ._core import *  # noqa: F403  the models, one file each in ext/models
 from ._core import __all__ as _models
 from .connectivity import (
@@ -15,8 +18,10 @@ from .connectivity import (
     OneToOne,
     Pairs,
 )
+from .decode import activity
 from .distributions import Exponential, LogNormal, Normal, Steps, Uniform
 from .gradient import Gradients, value_and_grad
+from .initial import initialise
 from .model import Model
 from .network import Network, Population, Projection, View
 from .response import Response, Sensitivity
@@ -24,6 +29,9 @@ from .result import Result
 from .simulation import Edges, Simulation, simulate
 from .storage import load
 from .trains import SpikeTrains
+
+if TYPE_CHECKING:
+    from .classifier import SpikingClassifier
 
 __version__ = "0.1.0"
 
@@ -50,11 +58,27 @@ __all__ = [
     "Result",
     "Sensitivity",
     "Simulation",
+    "SpikingClassifier",
     "SpikeTrains",
     "Steps",
     "Uniform",
     "View",
+    "activity",
+    "decode",
+    "encode",
+    "initialise",
     "load",
+    "losses",
+    "optim",
     "simulate",
     "value_and_grad",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`SpikingClassifier` is imported when it is first used: it looks for scikit-learn, which takes its time."""
+    if name == "SpikingClassifier":
+        from .classifier import SpikingClassifier
+
+        return SpikingClassifier
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
