@@ -420,7 +420,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         return loaded
 
 
-MEAN = 0.3  # mean of the random weights, in standard deviations
+MEAN = 0.0  # mean of the random weights, in standard deviations
 SPREAD = 0.2  # of the read-outs at the start [mV]
 
 
