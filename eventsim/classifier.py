@@ -63,8 +63,9 @@ except ImportError:
 class SpikingClassifier(ClassifierMixin, BaseEstimator):
     """A feed-forward network of LIF neurons, trained with exact gradients.
 
-    Features become spikes, hidden layers of LIF neurons answer with spikes, and one read-out per class integrates them; the class
-    whose membrane rises highest wins. Adam follows the exact gradient of the cross-entropy through all spike times.
+    Features become spikes, hidden layers of LIF neurons answer with spikes, and one leaky integrator per class adds them up; the
+    class with the largest area under its membrane wins. Adam follows the exact gradient of the cross-entropy through all spike
+    times. Weights start with mean 0, scaled until each layer fires (`initialise`).
 
     Parameters
     ----------
@@ -73,14 +74,17 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         the pixels of images do
     epochs : passes over the training data
     learn : what is learned: ``"weight"``, ``"delay"``, or both
-    loss : ``"max_V"``, ``"integral_V"`` (of read-outs without threshold) or ``"first_spike"`` (of LIF outputs)
+    loss : cross-entropy of ``"integral_V"`` or ``"max_V"`` of read-outs without threshold, or of the ``"first_spike"`` of LIF
+        outputs. A read-out that is never above rest has no gradient by its maximum
     batch_size, learning_rate : of Adam
     schedule : ``"cosine"`` (to 0 over all epochs), ``"constant"``, or a function of the step
-    spikes : spikes per hidden neuron and sample at the start, see `initialise`
+    spikes : spikes per hidden neuron and sample at the start
     tau_m, tau_syn, delay : of all neurons and synapses [ms]
-    duration : length of a run [ms]; None: the latest input spike + tau_m + 2 tau_syn
+    duration : length of a run [ms]; None: the latest input spike + tau_m + 2 tau_syn + the delays
     weight_decay : of Adam
-    input_dropout : fraction of input spikes left out at random in training
+    dropout : fraction of hidden neurons that are silenced at random for each batch, the others counting for them
+    input_dropout : fraction of input spikes left out at random in training, the others counting for them
+    input_jitter : standard deviation of a random shift of each input spike in training [ms]
     scale : True: X is scaled to [0, 1] by the ranges seen in `fit`, one common range if the features share their minimum; False:
         X goes to the encoder as it is
     validation_fraction : fraction of the data kept aside to watch
@@ -272,10 +276,10 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
 
     def _random_weights(self, rng: Any) -> list[np.ndarray]:
         sizes = [self.encoder_.n_sources(self.n_features_in_), *self.hidden, len(self.classes_)]
-        return [
-            rng.normal(MEAN if k < len(sizes) - 2 or self.loss == "first_spike" else 0.0, 1.0, (n, m)) / np.sqrt(n)
-            for k, (n, m) in enumerate(pairwise(sizes))
-        ]
+        weights = [rng.normal(0.0, 1.0, (n, m)) / np.sqrt(n) for n, m in pairwise(sizes)]
+        if self.loss == "first_spike":  # an output that does not fire learns nothing from first spikes: a push for all of them
+            weights[-1] += 0.5 / np.sqrt(sizes[-2])
+        return weights
 
     def _initialise(self, sim: Simulation, trains: SpikeTrains) -> None:
         try:
@@ -420,8 +424,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         return loaded
 
 
-MEAN = 0.0  # mean of the random weights, in standard deviations
-SPREAD = 0.2  # of the read-outs at the start [mV]
+SPREAD = 0.2  # of the read-outs before training [mV]
 
 
 def _peak(tau_m: float, tau_syn: float) -> float:
