@@ -348,7 +348,8 @@ class EventRuns:
         reached = np.zeros(n, bool)
         if getattr(core.model, "reset", "value") != "none" and "V_th" in core.parameters:
             reached[self.tapes[sample].gid[self._own(k, sample)] - first] = True
-            value = np.where(reached, np.broadcast_to(core.parameters["V_th"], n), value)
+            if not np.any(core.parameters.get("q_sfa", 0.0)):
+                value = np.where(reached, np.broadcast_to(core.parameters["V_th"], n), value)
         return value, times, kink, arrivals, reached
 
     def integral_V(self, k: int, decay: float) -> np.ndarray:
@@ -443,6 +444,11 @@ class EventRuns:
             d = np.broadcast_to(s.max_V, (self.n_samples, n))[sample]
             if np.any(reached):
                 explicit["V_th"] = np.where(reached, d, 0.0)
+                if np.any(explicit["V_th"]) and np.any(self.sim._engine.populations[k].parameters.get("q_sfa", 0.0)):
+                    raise ValueError(
+                        f"Sensitivity: max_V of spiking neurons of {self.sim.network.populations[k].name!r}: where the threshold moves "
+                        "(q_sfa != 0) the largest V_m of a neuron that spikes has no derivative here; give 0 for those"
+                    )
             silent = np.flatnonzero(~reached & (d != 0.0))
             parts.append(marks(times[silent], silent, -1.0, d[silent]))
             kinks = silent[kink[silent] != 0.0]
