@@ -19,15 +19,16 @@ DEBUG = os.environ.get("EVENTSIM_DEBUG", "0") not in ("", "0")
 SANITIZE = os.environ.get("EVENTSIM_SANITIZE", "0") not in ("", "0")
 
 # Strict IEEE arithmetic: no fast-math, and no contraction of a*b+c, which would make the bits of a spike time depend on
-# the machine the compiler aimed at.
-compile_args, link_args, build_base = ["-O3", "-ffp-contract=off"], [], "build"
+# the machine the compiler aimed at. errno and exception flags are not used; without them loops become vector code.
+STRICT = ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
+compile_args, link_args, build_base = ["-O3", *STRICT], [], "build"
 if DEBUG:
-    compile_args, build_base = ["-O1", "-g", "-UNDEBUG", "-ffp-contract=off"], "build/debug"
+    compile_args, build_base = ["-O1", "-g", "-UNDEBUG", *STRICT], "build/debug"
 if SANITIZE:
     # The group leaves out two legal things the core relies on: division by zero (IEEE) and wrapping of unsigned integers
     # (Philox). -fno-wrapv undoes a default of CPython's flags that would hide overflow of signed ones.
     link_args, build_base = ["-fsanitize=address,undefined,float-cast-overflow"], "build/sanitize"
-    compile_args = ["-O1", "-g", "-fno-omit-frame-pointer", "-fno-wrapv", "-ffp-contract=off", *link_args]
+    compile_args = ["-O1", "-g", "-fno-omit-frame-pointer", "-fno-wrapv", *STRICT, *link_args]
     compile_args += ["-fno-sanitize-recover=all"]
 
 directives = dict(
@@ -55,7 +56,8 @@ class BuildExt(build_ext):
 core = Extension(
     "eventsim._core",
     ["ext/core.pyx"],
-    depends=["setup.py", *sorted(glob("ext/**/*.pxi", recursive=True))],
+    depends=["setup.py", *sorted(glob("ext/**/*.pxi", recursive=True)), *sorted(glob("ext/*.h"))],
+    include_dirs=["ext"],
     extra_compile_args=compile_args,
     extra_link_args=link_args,
 )

@@ -71,6 +71,7 @@ def value_and_grad(
     wrt: Iterable[str] | None = None,
     threads: int = 1,
     executor: str = "auto",
+    pseudo_spikes: int = 0,
 ) -> tuple[float, Gradients, Response]:
     """A loss of a batch of runs, and its exact derivative by everything that made it.
 
@@ -88,6 +89,8 @@ def value_and_grad(
         Without time constants it takes a third of the time
     threads : samples computed at a time; changes no bit
     executor : "events" (any network), "layers" (feed-forward networks of dense homogeneous layers) or "auto"
+    pseudo_spikes : so many more spikes of every `QIF` neuron, after the end: the neuron runs on with ``tau_m V' = V^2 + 1``
+        from V_m at the end, so that a spike does not vanish there but goes on to move smoothly. They count as spikes
 
     Returns
     -------
@@ -116,12 +119,13 @@ def value_and_grad(
     References
     ----------
     Wunderlich & Pehle (2021), Event-based backpropagation can compute exact gradients for spiking neural networks,
-    Sci. Rep. 11, 12829.
+    Sci. Rep. 11, 12829. Klos & Memmesheimer (2025), Smooth exact gradient descent learning in spiking neural networks,
+    Phys. Rev. Lett. 134 (pseudo-spikes).
     """
     sim = fresh(network, seed)
     names = None if wrt is None else frozenset([wrt] if isinstance(wrt, str) else wrt)
     _refuse(sim, names)
-    batch = runs(sim, inputs, duration, threads, executor)
+    batch = runs(sim, inputs, duration, threads, executor, pseudo_spikes)
     response = Response(sim.network, batch)
     value, sensitivities = loss(response, targets)
     by_index: dict[int, Sensitivity] = {}
@@ -132,9 +136,15 @@ def value_and_grad(
 
 
 def runs(
-    sim: Simulation, inputs: Inputs = None, duration: float | None = None, threads: int = 1, executor: str = "auto"
+    sim: Simulation,
+    inputs: Inputs = None,
+    duration: float | None = None,
+    threads: int = 1,
+    executor: str = "auto",
+    pseudo_spikes: int = 0,
 ) -> Runs:
     """Run a batch forward. The arguments are those of `value_and_grad`."""
+    pseudo_spikes = check.count("value_and_grad", "pseudo_spikes", pseudo_spikes)
     trains = batch_of(sim, inputs)
     threads = check.count("value_and_grad", "threads", threads, at_least=1)
     if duration is None:
@@ -151,7 +161,7 @@ def runs(
             return LayerRuns(sim, trains, duration, threads)
         if executor == "layers":
             raise ValueError(f"value_and_grad: executor = 'layers' does not apply: {reason}; use 'events' or 'auto'")
-    return EventRuns(sim, trains, duration, threads)
+    return EventRuns(sim, trains, duration, threads, pseudo_spikes)
 
 
 def _slowest(sim: Simulation) -> float:
@@ -237,8 +247,9 @@ def _by_sample(found: dict, batch: Runs) -> dict:
 class EventRuns:
     """A batch of runs of any network by the ordered executor, one simulation for each sample."""
 
-    def __init__(self, sim: Simulation, inputs: dict[int, SpikeTrains], duration: float, threads: int = 1):
+    def __init__(self, sim: Simulation, inputs: dict[int, SpikeTrains], duration: float, threads: int = 1, pseudo: int = 0):
         self.sim, self.inputs, self.duration, self.threads = sim, inputs, duration, threads
+        self.pseudo = {p.index: pseudo for p in sim.network.populations if pseudo and isinstance(p.model, _core.QIF)}
         self.n_samples = len(next(iter(inputs.values()))) if inputs else 1
         self.start = sim._start
         self.stop = later(self.start, duration)
@@ -284,15 +295,35 @@ class EventRuns:
 
     def spikes(self, k: int) -> Spikes:
         first = self.sim.network.populations[k].first
-        own = [self._own(k, s) for s in range(self.n_samples)]
+        trains = []
+        for sample, tape in enumerate(self.tapes):
+            own = self._own(k, sample)
+            trains.append((tape.time[own], tape.gid[own] - first))
+            if k in self.pseudo:
+                trains[-1] = self._with_pseudo(k, sample, *trains[-1])
         return Spikes(
-            np.repeat(np.arange(self.n_samples), [len(o) for o in own]),
-            np.concatenate([self.tapes[s].time[o] for s, o in enumerate(own)]),
-            np.concatenate([self.tapes[s].gid[o] - first for s, o in enumerate(own)]),
+            np.repeat(np.arange(self.n_samples), [len(times) for times, _ in trains]),
+            np.concatenate([times for times, _ in trains]),
+            np.concatenate([neurons for _, neurons in trains]),
         )
 
     def slopes(self, k: int) -> np.ndarray:
+        if k in self.pseudo:
+            raise ValueError("Response.slopes: the V_m of QIF neurons diverges at their spikes; it has no slope there")
         return np.concatenate([self.tapes[s].before[self._own(k, s)] for s in range(self.n_samples)])
+
+    def _pseudo(self, k: int, sample: int) -> _PseudoSpikes:
+        core = self.forks[sample]._engine.populations[k]
+        rows = core.state.copy()
+        core.evolve(rows, np.arange(core.n), np.tile(self.stop, (core.n, 1)))
+        resting = np.maximum((rows[:, 2] - self.stop[0]) + (rows[:, 3] - self.stop[1]), 0.0)
+        return _PseudoSpikes(core, rows[:, _core.HEAD_WIDTH], resting, self.pseudo[k])
+
+    def _with_pseudo(self, k: int, sample: int, times: np.ndarray, neurons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        extra = self.duration + self._pseudo(k, sample).waits
+        extra_neurons = np.repeat(np.arange(len(extra)), extra.shape[1])
+        order = np.lexsort((extra_neurons, extra.ravel()))
+        return np.r_[times, extra.ravel()[order]], np.r_[neurons, extra_neurons[order]]
 
     def membranes(self, k: int) -> list[Membranes]:
         """The membranes of population k in every sample: the runs are repeated and recorded."""
@@ -317,7 +348,8 @@ class EventRuns:
         reached = np.zeros(n, bool)
         if getattr(core.model, "reset", "value") != "none" and "V_th" in core.parameters:
             reached[self.tapes[sample].gid[self._own(k, sample)] - first] = True
-            value = np.where(reached, np.broadcast_to(core.parameters["V_th"], n), value)
+            if not np.any(core.parameters.get("q_sfa", 0.0)):
+                value = np.where(reached, np.broadcast_to(core.parameters["V_th"], n), value)
         return value, times, kink, arrivals, reached
 
     def integral_V(self, k: int, decay: float) -> np.ndarray:
@@ -340,7 +372,7 @@ class EventRuns:
         for k, s in sensitivities.items():  # recorded first: every sample is run again for it
             if s.max_V is not None or s.integral_V or s.integral_square or s.V:
                 self.membranes(k)
-        places = {k: self._starts(k) for k in sensitivities}
+        places = {k: np.searchsorted(self.spikes(k).sample, np.arange(self.n_samples + 1)) for k in sensitivities}
         total: dict[tuple[str, int], dict[str, Any]] = {}
         times: dict[int, list[np.ndarray]] = {k: [] for k in self.inputs}
         for k, found in enumerate(self._each(lambda s: self._backward(s, sensitivities, places, rates), range(self.n_samples))):
@@ -358,18 +390,19 @@ class EventRuns:
             total |= {("times", k): np.concatenate([*parts, np.empty(0)]) for k, parts in times.items()}
         return total
 
-    def _starts(self, k: int) -> np.ndarray:
-        return np.cumsum([0] + [len(self._own(k, s)) for s in range(self.n_samples)])
-
     def _backward(self, sample: int, sensitivities: dict[int, Sensitivity], places: dict, rates: bool) -> dict:
         """Gradients of one sample."""
         engine, tape = self.forks[sample]._engine, self.tapes[sample]
-        pulls, seen, reached = np.zeros(len(tape.time)), [], {}
+        pulls, seen = np.zeros(len(tape.time)), []
+        explicit: dict[int, dict[str, np.ndarray]] = {}
         for k, s in sensitivities.items():
             own = self._own(k, sample)
+            explicit[k], parts = self._membrane_back(k, sample, s, own, pulls)
             if s.times is not None:
-                pulls[own] += np.asarray(s.times)[places[k][sample] : places[k][sample + 1]]
-            reached[k], parts = self._membrane_back(k, sample, s, own, pulls)
+                by_time = np.asarray(s.times)[places[k][sample] : places[k][sample + 1]]
+                pulls[own] += by_time[: len(own)]
+                if k in self.pseudo:
+                    explicit[k] |= self._pseudo_back(k, sample, by_time[len(own) :], own, pulls, parts)
             first = self.sim.network.populations[k].first
             seen += [m._replace(neurons=m.neurons + first) for m in parts]
         seen += [m for core in engine.populations for m in _steps(core, self.stop)]
@@ -382,19 +415,40 @@ class EventRuns:
         found = joined([marks(np.empty((0, 2)), np.empty(0), 0.0, np.empty(0)), *seen])
         order = np.lexsort((found.kinds == -1.0, found.times[:, 1], found.times[:, 0]))
         table = np.column_stack([found.times, found.neurons, found.kinds, found.values])[order]
-        adjoint = _core.Adjoint(engine, self.start, self.stop, self.initial[sample], pulls, table, records, rates)
+        adjoint = _core.Sweep(engine, self.start, self.stop, self.initial[sample], pulls, table, records, rates)
         by_E_L = np.bincount(found.neurons[found.kinds == -1.0].astype(np.int64), found.values[found.kinds == -1.0], self.sim.network.n)
-        return _gathered(self.sim, adjoint, by_E_L, reached, tape)
+        return _gathered(self.sim, adjoint, by_E_L, explicit, tape)
+
+    def _pseudo_back(
+        self, k: int, sample: int, by_time: np.ndarray, own: np.ndarray, pulls: np.ndarray, parts: list[Marks]
+    ) -> dict[str, np.ndarray]:
+        """Explicit derivatives of pseudo-spikes by parameters; a mark at the end and pulls on last spikes are added."""
+        pseudo, n = self._pseudo(k, sample), self.sim.network.populations[k].n
+        d = np.empty(pseudo.waits.size)
+        d[np.lexsort((np.repeat(np.arange(n), self.pseudo[k]), pseudo.waits.ravel()))] = by_time
+        explicit, by_V, by_release = pseudo.back(d.reshape(n, -1))
+        parts.append(marks(np.tile(self.stop, (n, 1)), np.arange(n), -1.0, by_V))
+        last = np.full(n, -1)
+        last[self.tapes[sample].gid[own] - self.sim.network.populations[k].first] = own
+        held = np.flatnonzero(by_release)
+        pulls[last[held]] += by_release[held]
+        return explicit
 
     def _membrane_back(
         self, k: int, sample: int, s: Sensitivity, own: np.ndarray, pulls: np.ndarray
-    ) -> tuple[np.ndarray, list[Marks]]:
-        """Marks of what the loss saw of membranes; dL/dV_th of those that reached it."""
-        n, parts, by_threshold = self.sim.network.populations[k].n, [], np.zeros(0)
+    ) -> tuple[dict[str, np.ndarray], list[Marks]]:
+        """Marks of what the loss saw of membranes, and explicit derivatives by parameters: V_th of those that reached it."""
+        n, parts, explicit = self.sim.network.populations[k].n, [], {}
         if s.max_V is not None:
             _, times, kink, arrivals, reached = self._maximum(k, sample)
             d = np.broadcast_to(s.max_V, (self.n_samples, n))[sample]
-            by_threshold = np.where(reached, d, 0.0)
+            if np.any(reached):
+                explicit["V_th"] = np.where(reached, d, 0.0)
+                if np.any(explicit["V_th"]) and np.any(self.sim._engine.populations[k].parameters.get("q_sfa", 0.0)):
+                    raise ValueError(
+                        f"Sensitivity: max_V of spiking neurons of {self.sim.network.populations[k].name!r}: where the threshold moves "
+                        "(q_sfa != 0) the largest V_m of a neuron that spikes has no derivative here; give 0 for those"
+                    )
             silent = np.flatnonzero(~reached & (d != 0.0))
             parts.append(marks(times[silent], silent, -1.0, d[silent]))
             kinks = silent[kink[silent] != 0.0]
@@ -411,7 +465,33 @@ class EventRuns:
             times = np.atleast_1d(np.asarray(times, np.float64))
             d = np.broadcast_to(d, (self.n_samples, n, len(times)))[sample]
             parts.append(self.membranes(k)[sample].at_back(times, d))
-        return by_threshold, parts
+        return explicit, parts
+
+
+class _PseudoSpikes:
+    """How QIF neurons go on after the end: tau_m V' = V^2 + 1, reset and refractory as ever.
+
+    The first pseudo-spike comes after the rest of refractoriness and tau_m (pi/2 - arctan V), the others t_ref + tau_m (pi/2 -
+    arctan V_reset) after one another. A spike that leaves the run becomes the first pseudo-spike, without a jump.
+    """
+
+    def __init__(self, core: Any, V: np.ndarray, resting: np.ndarray, count: int):
+        p = {name: np.broadcast_to(value, core.n) for name, value in core.parameters.items()}
+        self.p, self.V, self.resting, self.rank = p, V, resting, np.arange(count)
+        self.first, self.period = np.pi / 2 - np.arctan(V), np.pi / 2 - np.arctan(p["V_reset"])
+        self.waits = (resting + p["tau_m"] * self.first)[:, None] + self.rank * (p["t_ref"] + p["tau_m"] * self.period)[:, None]
+
+    def back(self, d: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+        """From dL/d(waits) (n, count): explicit derivatives by parameters, by V at the end, by the last spike if that still
+        holds the neuron."""
+        all_d, ranked = d.sum(axis=1), d @ self.rank
+        held = np.where(self.resting > 0.0, all_d, 0.0)
+        explicit = {
+            "tau_m": all_d * self.first + ranked * self.period,
+            "V_reset": -ranked * self.p["tau_m"] / (1.0 + self.p["V_reset"] ** 2),
+            "t_ref": ranked + held,
+        }
+        return explicit, -all_d * self.p["tau_m"] / (1.0 + self.V**2), held
 
 
 class _Tape:
@@ -475,7 +555,9 @@ def _in_given_order(in_order: tuple[np.ndarray, np.ndarray], given: tuple[np.nda
     return out
 
 
-def _gathered(sim: Simulation, adjoint: Any, by_E_L: np.ndarray, reached: dict[int, np.ndarray], tape: _Tape) -> dict:
+def _gathered(
+    sim: Simulation, adjoint: Any, by_E_L: np.ndarray, explicit: dict[int, dict[str, np.ndarray]], tape: _Tape
+) -> dict:
     """From gradients by coefficients to those by parameters: the chain rule."""
     out: dict[tuple[str, int], Any] = {}
     for p, core in zip(sim.network.populations, sim._engine.populations, strict=True):
@@ -490,8 +572,8 @@ def _gathered(sim: Simulation, adjoint: Any, by_E_L: np.ndarray, reached: dict[i
         found = core.gradients(full, adjoint.coefficients[k])
         if "E_L" in found:  # u = V - E_L: an initial V_m that stays is a u that falls; an observed V rises with E_L
             found["E_L"] = found["E_L"] - states[:, 0] + by_E_L[mine]
-        if len(reached.get(k, ())):
-            found["V_th"] = found["V_th"] + reached[k]
+        for name, values in explicit.get(k, {}).items():
+            found[name] = found[name] + values
         values = p.model.core_gradients(found)
         for column, (name, state) in enumerate(p.model.states.items()):
             if state.user:

@@ -90,9 +90,10 @@ class Membranes:
         self.piece_ids = self.ids[stretch]
         self.lengths = np.r_[elapsed_all(at, until), elapsed_all(free[released], self.ends[released])]
         self.flat = np.r_[clamped, np.zeros(len(after), bool)]
+        self.piece_ends = np.concatenate([until, self.ends[released]])
         keep = np.flatnonzero(self.lengths > 0.0)
         self.piece_rows, self.piece_ids = self.piece_rows[keep], self.piece_ids[keep]
-        self.lengths, self.flat = self.lengths[keep], self.flat[keep]
+        self.lengths, self.flat, self.piece_ends = self.lengths[keep], self.flat[keep], self.piece_ends[keep]
 
     def _evolved(self, which: np.ndarray, times: np.ndarray) -> np.ndarray:
         rows = self.rows[which].copy()
@@ -134,6 +135,9 @@ class Membranes:
         rows = np.repeat(self.piece_rows[piece], len(fractions), axis=0)
         ids = np.repeat(self.piece_ids[piece], len(fractions))
         times = later_all(rows[:, :2], waits.ravel())
+        if fractions[-1] == 1.0:  # to the bit: another stretch may begin there
+            last = np.flatnonzero(rank == counts[piece] - 1)
+            times[last * len(fractions) + len(fractions) - 1] = self.piece_ends[piece[last]]
         self.core.evolve(rows, ids, np.ascontiguousarray(times))
         shape = (len(piece), len(fractions))
         return ids.reshape(shape), times.reshape(*shape, 2), self._V(rows, ids).reshape(shape), length
@@ -185,15 +189,18 @@ class Membranes:
         if not len(ids):  # a run of length 0
             start = np.tile(self.start, (n, 1))
             return self.at(np.zeros(1))[:, 0], start, np.zeros(n), start
-        # the last of equal values: with a doubled time, the one that what follows starts from
-        top = np.array([first[j + 1] - 1 - np.argmax(V[first[j] : first[j + 1]][::-1]) for j in range(n)])
+        # the first of equal values and, where a time is doubled, the one that what follows starts from
+        top = np.array([first[j] + np.argmax(V[first[j] : first[j + 1]]) for j in range(n)])
+        follows = np.minimum(top + 1, first[1:] - 1)
+        top = np.where(elapsed_all(times[top], times[follows]) == 0.0, follows, top)
         low, high = np.maximum(top - 1, first[:-1]), np.minimum(top + 1, first[1:] - 1)
         low -= (elapsed_all(times[low], times[top]) == 0.0) & (low > first[:-1])
         neurons = np.arange(n)
         # V may jump at an arrival (`DeltaLIF`): up to the maximum, or down from it
         tolerance = JUMP * (1.0 + np.abs(V[top]))
-        up = V[top] - self._V(self._state(neurons, times[top], after=False), neurons) > tolerance
-        down = V[top] - self._V(self._state(neurons, times[top]), neurons) > tolerance
+        before = self._V(self._state(neurons, times[top], after=False), neurons)
+        after = self._V(self._state(neurons, times[top]), neurons)
+        up, down = after - before > tolerance, before - after > tolerance
         right = ~down & (self._slope(neurons, times[top], after=True) > 0.0)
         left = ~up & ~right & (self._slope(neurons, times[top], after=False) < 0.0) & (top > first[:-1])
         a = np.where(left[:, None], times[low], times[top])

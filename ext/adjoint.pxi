@@ -19,7 +19,7 @@ cdef struct Event:
     int64_t record                  # of the neuron's state then or before, or -1
 
 @cython.final
-cdef class Adjoint:
+cdef class Sweep:
     """Gradients of one run.
 
     Invariant: when an event is handled, every breakpoint later than it holds its costates. A spike asks for costates at
@@ -68,7 +68,7 @@ cdef class Adjoint:
         self.engine, self.start, self.end = engine, at_time(start[0], start[1]), at_time(end[0], end[1])
         self.pulls, self.marks = np.ascontiguousarray(pulls, np.float64), np.ascontiguousarray(marks, np.float64)
         if self.pulls.shape[0] != engine.tape.n:
-            raise ValueError(f"Adjoint: {self.pulls.shape[0]} derivatives by spike times for {engine.tape.n} spikes")
+            raise ValueError(f"Sweep: {self.pulls.shape[0]} derivatives by spike times for {engine.tape.n} spikes")
         for p in engine.populations:
             p.finish_tape()
         self.merge()
@@ -103,7 +103,7 @@ cdef class Adjoint:
         self.n_events = n + m
         self.events = <Event *> malloc(max(n + m, 1) * sizeof(Event))
         if self.events == NULL:
-            raise MemoryError(f"Adjoint: no memory for {n + m} events")
+            raise MemoryError(f"Sweep: no memory for {n + m} events")
         while i + k < n + m:
             e = &self.events[i + k]
             t = at_time(self.marks[k, 0], self.marks[k, 1]) if k < m else NEVER
@@ -301,7 +301,7 @@ cdef double **pointers(list tables) except NULL:
     cdef double **out = <double **> malloc(max(len(tables), 1) * sizeof(void *))
     cdef double[::1] flat
     if out == NULL:
-        raise MemoryError("Adjoint: no memory for its tables")
+        raise MemoryError("Sweep: no memory for its tables")
     for i, table in enumerate(tables):
         flat = table.reshape(-1)
         out[i] = &flat[0] if table.size else NULL
