@@ -248,7 +248,7 @@ def test_batch_of_the_oracle_sums():
     truth = [oracle_gradient.gradient(net, T, [loss.exact])[0] for net in nets]
     sim, pops, projections = simulation(nets[0])
     inputs = [(p.params["times"], p.params["ids"]) for p in (net.pops[0] for net in nets)]
-    value, grads, _ = es.value_and_grad(sim, loss, inputs, duration=T)
+    value, grads, _ = es.value_and_grad(sim, loss, inputs, duration=T, executor="events")
     assert value == pytest.approx(truth[0][0] + truth[1][0], rel=1e-12)
     for (holder, name), values in truth[0][1].items():
         if name == "times":
