@@ -25,7 +25,7 @@
 
 enum { BLOCK = 8 };
 
-typedef struct { double a, b_e, b_i; } Rates;                   /* [1/ms] */
+typedef struct { double a, b_e, b_i, t_peak, k_peak; } Rates;   /* [1/ms]; kappa(a, b_e, t) is largest at t_peak */
 typedef struct { double *m, *e, *i, *ke, *ki, *k0; } Factors;   /* per interval dt: exp(-a dt), exp(-b dt), kappa(a, b, dt), kappa(a, 0, dt) */
 
 /* ---- exp, expm1, log1p */
@@ -143,7 +143,7 @@ LANES void eventsim_receive(int64_t n, Rates q, const double *restrict w, const 
  *     u >= c at the end: there is exactly one crossing;
  *     else, J rises:     there is none;
  *     else, J falls:     there is none if the tangent of u at the start does not reach c before the end.
- * If not: u <= max(u, u exp(-a T)) + k0 (e + i exp(-(b_i - b_e) T) + d), the drive of the gap being at most that.
+ * In any case u <= max(u, u exp(-a T)) + k (e + i exp(-(b_i - b_e) T)) + k0 d, where k is the largest kappa(a, b_e, t) of the gap.
  *
  * One gap from t0 to t1, interval g of f, to the states U, E, I. Lanes whose membrane may reach c, and those that are clamped
  * until free < t1, are listed; returns how many. */
@@ -153,7 +153,7 @@ INLINE int64_t lane_gap(int64_t n, double t0, double t1, Rates q, Factors f, int
                         double *restrict U, double *restrict E, double *restrict I, int32_t *restrict list, int one)
 {
     const double m = f.m[g], me = f.e[g], mi = f.i[g], ke = f.ke[g], ki = f.ki[g], k0 = f.k0[g];
-    const double rho = mi < me ? mi / me : 1.0, tiny = 1e-13;
+    const double rho = mi < me ? mi / me : 1.0, most = t1 - t0 < q.t_peak ? ke : q.k_peak, tiny = 1e-13;
     int64_t listed = 0;
     for (int64_t b = 0; b < n; b += BLOCK) {
         int64_t flag[BLOCK], any = 0;
@@ -162,16 +162,14 @@ INLINE int64_t lane_gap(int64_t n, double t0, double t1, Rates q, Factors f, int
             double fallen = u[j] * m, J = (one ? e[j] : e[j] + i[j]) + d[j], du = J - q.a * u[j];
             double size = tiny * (fabs(c[j]) + fabs(u[j]) + k0 * (one ? fabs(e[j]) + fabs(d[j]) : e[j] - i[j] + fabs(d[j])));
             double end = fallen + ((one ? e[j] * ke : e[j] * ke + i[j] * ki) + d[j] * k0);
-            double Ee = e[j] * me, Ei = one ? 0.0 : i[j] * mi;
+            double Ee = e[j] * me, Ei = one ? 0.0 : i[j] * mi, drive;
             falls = one ? e[j] >= 0.0 : (q.b_e * e[j] + q.b_i * i[j] >= 0.0) & (q.b_e * Ee + q.b_i * Ei >= 0.0);
             may = falls & (du > 0.0) & ((J - q.a * c[j]) + q.a * size > m * du);
-            if (!one) {
-                int64_t rises = (q.b_e * e[j] + q.b_i * i[j] <= 0.0) & (q.b_e * Ee + q.b_i * Ei <= 0.0);
-                double drive = e[j] + i[j] * rho;
-                drive = (drive > 0.0 ? drive : 0.0) + d[j];
-                drive = (fallen > u[j] ? fallen : u[j]) + k0 * (drive > 0.0 ? drive : 0.0);
-                may |= !falls & !rises & (drive + size >= c[j]);
-            }
+            if (!one)
+                may |= !falls & ((q.b_e * e[j] + q.b_i * i[j] > 0.0) | (q.b_e * Ee + q.b_i * Ei > 0.0));
+            drive = one ? e[j] : e[j] + i[j] * rho;
+            drive = most * (drive > 0.0 ? drive : 0.0) + k0 * (d[j] > 0.0 ? d[j] : 0.0);
+            may &= (fallen > u[j] ? fallen : u[j]) + drive + size >= c[j];
             may |= end + size >= c[j];
             may |= u[j] >= c[j];
             may = (held & (free[j] < t1)) | (!held & may);
@@ -266,14 +264,39 @@ INLINE void lane_step(Block *restrict x, int j, Rates q, Flow now, double left)
     x->t[j] = next;
 }
 
+/* With one current, which falls, the membrane has one peak, at t = log(1 + (b - a) u'/(b e))/(b - a): above c there or not? */
+INLINE void lane_peak(Block *restrict x, int j, Rates q)
+{
+    const double delta = q.b_e - q.a, inverse = 1.0 / delta;
+    double y = ((x->e[j] + x->d[j]) - q.a * x->u[j]) / (q.b_e * x->e[j]), z = -delta * y, peak, gained;
+    int64_t open = x->on[j] & !x->sure[j], above;
+    peak = delta == 0.0 ? y : -lane_log1p(z > -1.0 ? z : 0.0) * inverse;
+    open &= z > -1.0;
+    peak = open & (peak < x->T[j]) ? peak : 0.0;
+    gained = lane_flow(q, x->u[j], x->e[j], 0.0, x->d[j], peak, 1).gained;
+    above = x->sure[j] | (open & ((x->c[j] - x->u[j]) - gained <= 0.0));
+    x->hi[j] = open & above ? peak : x->hi[j];
+    x->on[j] &= above;
+    x->sure[j] = above;
+}
+
 INLINE void lane_search(Block *restrict x, Rates q, int one)
 {
-    int64_t going = 0;
+    int64_t going = 0, unsure = 0;
     int j, rounds;
     for (j = 0; j < BLOCK; j++) {
         Flow now = {0.0, x->e[j], x->i[j]};
         lane_step(x, j, q, now, 1.0);
         going |= x->on[j];
+        unsure |= x->on[j] & !x->sure[j];
+    }
+    if (one && unsure) {
+        going = 0;
+        for (j = 0; j < BLOCK; j++) {
+            lane_peak(x, j, q);
+            x->t[j] = x->t[j] < x->hi[j] ? x->t[j] : 0.5 * x->hi[j];
+            going |= x->on[j];
+        }
     }
     for (rounds = 0; going && rounds < 40; rounds++) {
         going = 0;

@@ -18,7 +18,7 @@
 cdef extern from "lanes.h" nogil:
     enum: BLOCK
     ctypedef struct Rates:
-        double a, b_e, b_i
+        double a, b_e, b_i, t_peak, k_peak
     ctypedef struct Factors:
         double *m
         double *e
@@ -1010,6 +1010,8 @@ cdef class LayerNet:
             s.constants, s.stride = &view[0], stride
             q = <const LIFCoef *> core.q(0)
             s.rates.a, s.rates.b_e, s.rates.b_i = q.a, q.b_ex, q.b_in
+            s.rates.t_peak = 1.0 / q.a if q.a == q.b_ex else log(q.b_ex / q.a) / (q.b_ex - q.a)
+            s.rates.k_peak = kappa(q.a, q.b_ex, s.rates.t_peak)
             for j in range(stride):
                 if j >= core.n:
                     view[2 * stride + j] = INFINITY
