@@ -1,6 +1,7 @@
 """eventsim: exact event-driven simulation of large sparse spiking networks.
 
-Describe a network (`Network`), build and run it (`simulate`, `Simulation`), look at the `Result`.
+Describe a network (`Network`), build and run it (`simulate`, `Simulation`), look at the `Result`; differentiate anything
+(`value_and_grad`) and train (`losses`, `optim`, `SpikingClassifier`).
 """
 
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from . import decode, encode, losses, optim
 from ._core import *  # noqa: F403  the models, one file each in ext/models
 from ._core import __all__ as _models
+from .check_gradient import check_gradient
 from .connectivity import (
     CSR,
     AllToAll,
@@ -58,12 +60,13 @@ __all__ = [
     "Result",
     "Sensitivity",
     "Simulation",
-    "SpikingClassifier",
     "SpikeTrains",
+    "SpikingClassifier",
     "Steps",
     "Uniform",
     "View",
     "activity",
+    "check_gradient",
     "decode",
     "encode",
     "initialise",

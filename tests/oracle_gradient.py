@@ -216,9 +216,6 @@ class Cell:
             neuron.fire()
             if not self.edge:
                 neuron.refractory = True
-                if data in run.plan.unclamped:  # t_ref = 0, or a little more or less
-                    neuron.advance(mpf(self.t_ref))
-                    neuron.refractory, t = False, t + self.t_ref
         self.append(t, neuron, weight)
 
     def append(self, t, state, weight):
@@ -254,7 +251,7 @@ class Plan:
         for k, e in enumerate(net.edges):
             for m in range(len(e.i)):
                 rows[net.first(e.pre) + e.i[m]].append((k, m, net.first(e.post) + e.j[m]))
-        self.spikes, self.unclamped = [], set()
+        self.spikes = []
         self.events, self.early = defaultdict(list), defaultdict(list)
         for index, (epoch, offset, gid) in enumerate(found):
             now = epoch, offset
@@ -264,10 +261,7 @@ class Plan:
                 pop = net.pop(pop)
                 self.events[gid].append((now, SPIKE, index))
                 if pop.params.get("reset") != "none":
-                    if pop.value("t_ref", i) == 0:
-                        self.unclamped.add(index)
-                    else:
-                        self.events[gid].append((later(now, pop.value("t_ref", i)), RELEASE, index))
+                    self.events[gid].append((later(now, pop.value("t_ref", i)), RELEASE, index))
             for k, m, target in rows[gid]:
                 if net.edges[k].weight[m] != 0:
                     self.events[target].append((later(now, net.edges[k].delay[m]), ARRIVAL, (index, k, m)))
@@ -280,13 +274,22 @@ class Plan:
                         else:
                             self.early[gid].append(k)
         for gid, events in self.events.items():
-            events = sorted((e for e in events if e[0] < stop), key=lambda e: e[:2])
+            events = sorted((e for e in events if e[0] < stop), key=lambda e: rank(*e, found))
             waits, before = [], stamp(t_start)
             for now, *_ in events:
                 wait = oracle_mp.span(before, now)
                 waits.append(wait if wait > 0 else None)
                 before = now
             self.events[gid] = [(*e, w) for e, w in zip(events, waits, strict=True)]
+
+
+def rank(time, kind, data, found):
+    """The order of simultaneous events of a neuron; a release of its own spike at that time (t_ref = 0) comes after it."""
+    if kind == SPIKE:
+        return time, SPIKE, data, 0
+    if kind == RELEASE and found[data][:2] == time:
+        return time, SPIKE, data, 1
+    return time, kind, 0, 0
 
 
 def newton(f, slope, t):
