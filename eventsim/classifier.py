@@ -82,9 +82,11 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
     tau_m, tau_syn, delay : of all neurons and synapses [ms]
     duration : length of a run [ms]; None: the latest input spike + tau_m + 2 tau_syn + the delays
     weight_decay : of Adam
-    dropout : fraction of hidden neurons that are silenced at random for each batch, the others counting for them
+    dropout : fraction of hidden neurons that are silenced at random for each batch, the others counting for them; None: 0.5 if the
+        features share their minimum (images: many, and redundant), else 0
     input_dropout : fraction of input spikes left out at random in training, the others counting for them
-    input_jitter : standard deviation of a random shift of each input spike in training [ms]
+    input_jitter : standard deviation of a random shift of each input spike in training [ms]; None: 1 if the features share their
+        minimum, else 0
     scale : True: X is scaled to [0, 1] by the ranges seen in `fit`, one common range if the features share their minimum; False:
         X goes to the encoder as it is
     validation_fraction : fraction of the data kept aside to watch
@@ -118,7 +120,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         learn: Sequence[str] = ("weight",),
         loss: str = "integral_V",
         batch_size: int = 32,
-        learning_rate: float = 3e-3,
+        learning_rate: float = 5e-3,
         schedule: Any = "cosine",
         spikes: float = 1.0,
         tau_m: float = 20.0,
@@ -126,9 +128,9 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         delay: float = 1.0,
         duration: float | None = None,
         weight_decay: float = 0.0,
-        dropout: float = 0.0,
+        dropout: float | None = None,
         input_dropout: float = 0.0,
-        input_jitter: float = 0.0,
+        input_jitter: float | None = None,
         scale: bool = True,
         validation_fraction: float = 0.0,
         early_stopping: int | None = None,
@@ -202,7 +204,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         for _ in range(self.epochs):
             total, right, fired = 0.0, 0, 0.0
             for batch in np.array_split(rng.permutation(rows), n_batches):
-                given = _disturbed(trains[batch], self.input_dropout, self.input_jitter, rng)
+                given = _disturbed(trains[batch], self.input_dropout, self.input_jitter_, rng)
                 kept_neurons = self._drop(sim, rng)
                 value, grads, response = value_and_grad(
                     sim, loss, given, labels[batch], duration=self.duration_, wrt=set(learn), threads=self.threads
@@ -243,7 +245,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         """Silence hidden neurons at random until the next step, the others count for them; the factors on the weights."""
         factors: dict[Any, np.ndarray] = {}
         for p in sim.network.projections:
-            q = self.dropout if p.index else self.input_dropout
+            q = self.dropout_ if p.index else self.input_dropout
             if q:
                 stays = (rng.random(p.pre.n) >= q) / (1.0 - q) if p.index else np.full(p.pre.n, 1.0 / (1.0 - q))
                 factors[p] = np.repeat(stays, p.post.n)
@@ -346,6 +348,8 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         common = bool(np.all(low == low[0]))
         self.low_, self.range_ = (low.min(), high.max() - low.min()) if common else (low, high - low)
         self.range_ = np.where(self.range_ > 0.0, self.range_, 1.0)
+        self.dropout_ = (0.5 if common else 0.0) if self.dropout is None else self.dropout
+        self.input_jitter_ = (1.0 if common else 0.0) if self.input_jitter is None else self.input_jitter
         self.encoder_ = Latency(complement=not common, bias=not common) if self.encoder is None else self.encoder
 
     def _encoded(self, X: np.ndarray) -> SpikeTrains:
@@ -387,9 +391,9 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         for name in ("learning_rate", "spikes", "tau_m", "tau_syn"):
             check.number(me, name, getattr(self, name), "positive")
         for name in ("delay", "weight_decay", "input_jitter"):
-            check.number(me, name, getattr(self, name), "nonnegative")
+            check.number(me, name, getattr(self, name) or 0.0, "nonnegative")
         for name in ("validation_fraction", "dropout", "input_dropout"):
-            if check.number(me, name, getattr(self, name), "probability") == 1.0:
+            if check.number(me, name, getattr(self, name) or 0.0, "probability") == 1.0:
                 raise ValueError(f"{me}: {name} = 1 leaves nothing to train on")
         choices = {"loss": ("max_V", "integral_V", "first_spike"), "schedule": ("cosine", "constant")}
         for name, known in choices.items():
