@@ -82,7 +82,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
     tau_m, tau_syn, delay : of all neurons and synapses [ms]
     duration : length of a run [ms]; None: the latest input spike + tau_m + 2 tau_syn + the delays
     weight_decay : of Adam
-    dropout : fraction of hidden neurons that are silenced at random for each batch, the others counting for them; None: 0.5 if the
+    dropout : fraction of hidden neurons silenced at random for each batch, the others counting for them; None: 0.5 if the
         features share their minimum (images: many, and redundant), else 0
     input_dropout : fraction of input spikes left out at random in training, the others counting for them
     input_jitter : standard deviation of a random shift of each input spike in training [ms]; None: 1 if the features share their
