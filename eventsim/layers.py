@@ -218,8 +218,8 @@ class LayerRuns:
         rates, drive = asked(*SHARED), asked("I_e", "C_m")
         tables = {k: self._tables(s, self._cores[k].n) for k, s in sensitivities.items()}
 
-        def work(chunk: Any) -> np.ndarray:
-            grads = np.zeros(place)
+        def work(chunk: Any, grads: np.ndarray | None = None) -> np.ndarray:
+            grads = np.zeros(place) if grads is None else grads
             losses = {}
             for k, table in tables.items():
                 mine = dict(table)
@@ -232,10 +232,15 @@ class LayerRuns:
             chunk.backward(losses, wanted, grads, adjoints, times, rates, drive)
             return grads
 
-        parts = self._each(work)
-        total = parts[0]
-        for part in parts[1:]:
-            total += part
+        if self.threads == 1:  # one array for all chunks but the first: new memory costs more than the sums
+            total, part = work(self._chunks[0]), np.empty(place if len(self._chunks) > 1 else 0)
+            for chunk in self._chunks[1:]:
+                part[:] = 0.0
+                total += work(chunk, part)
+        else:
+            total, *parts = self._each(work)
+            for part in parts:
+                total += part
         return self._named(total, wanted, adjoints, times, sensitivities, wrt)
 
     def _tables(self, s: Sensitivity, n: int) -> dict[str, Any]:

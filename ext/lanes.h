@@ -153,36 +153,35 @@ INLINE int64_t lane_gap(int64_t n, double t0, double t1, Rates q, Factors f, int
                         double *restrict U, double *restrict E, double *restrict I, int32_t *restrict list, int one)
 {
     const double m = f.m[g], me = f.e[g], mi = f.i[g], ke = f.ke[g], ki = f.ki[g], k0 = f.k0[g];
-    const double rho = mi < me ? mi / me : 1.0, most = t1 - t0 < q.t_peak ? ke : q.k_peak, tiny = 1e-13;
+    const double tiny = 1e-12, more = 1.0 + tiny;           /* every bound is a little wider than rounding */
+    const double rho = (mi < me ? mi / me : 1.0) - tiny, most = more * (t1 - t0 < q.t_peak ? ke : q.k_peak);
     int64_t listed = 0;
     for (int64_t b = 0; b < n; b += BLOCK) {
         int64_t flag[BLOCK], any = 0;
         for (int64_t x = 0; x < BLOCK; x++) {
-            int64_t j = b + x, held = free[j] >= t0, may, falls;
-            double fallen = u[j] * m, J = (one ? e[j] : e[j] + i[j]) + d[j], du = J - q.a * u[j];
-            double size = tiny * (fabs(c[j]) + fabs(u[j]) + k0 * (one ? fabs(e[j]) + fabs(d[j]) : e[j] - i[j] + fabs(d[j])));
+            int64_t j = b + x, held = free[j] >= t0;
+            double fallen = u[j] * m, drive = one ? e[j] : e[j] * more + i[j] * rho;
+            double highest = (fallen > u[j] ? fallen : u[j]) + most * (drive > 0.0 ? drive : 0.0) + k0 * (d[j] > 0.0 ? d[j] : 0.0);
             double end = fallen + ((one ? e[j] * ke : e[j] * ke + i[j] * ki) + d[j] * k0);
-            double Ee = e[j] * me, Ei = one ? 0.0 : i[j] * mi, drive;
-            falls = one ? e[j] >= 0.0 : (q.b_e * e[j] + q.b_i * i[j] >= 0.0) & (q.b_e * Ee + q.b_i * Ei >= 0.0);
-            may = falls & (du > 0.0) & ((J - q.a * c[j]) + q.a * size > m * du);
-            if (!one)
-                may |= !falls & ((q.b_e * e[j] + q.b_i * i[j] > 0.0) | (q.b_e * Ee + q.b_i * Ei > 0.0));
-            drive = one ? e[j] : e[j] + i[j] * rho;
-            drive = most * (drive > 0.0 ? drive : 0.0) + k0 * (d[j] > 0.0 ? d[j] : 0.0);
-            may &= (fallen > u[j] ? fallen : u[j]) + drive + size >= c[j];
-            may |= end + size >= c[j];
-            may |= u[j] >= c[j];
-            may = (held & (free[j] < t1)) | (!held & may);
+            flag[x] = (held & (free[j] < t1)) | (!held & (highest + tiny * fabs(c[j]) >= c[j]));
             U[j] = held ? u[j] : end;
-            E[j] = Ee;
-            I[j] = Ei;
-            flag[x] = may;
-            any |= may;
+            E[j] = e[j] * me;
+            I[j] = one ? 0.0 : i[j] * mi;
+            any |= flag[x];
         }
-        if (any)
-            for (int64_t x = 0; x < BLOCK; x++)
-                if (flag[x])
-                    list[listed++] = (int32_t) (b + x);
+        if (!any)
+            continue;
+        for (int64_t x = 0; x < BLOCK; x++) {
+            int64_t j = b + x, held = free[j] >= t0;
+            double J = e[j] + i[j] + d[j], du = J - q.a * u[j], wide = tiny * (fabs(c[j]) + k0 * (fabs(e[j]) - i[j] + fabs(d[j])));
+            double before = q.b_e * e[j] + q.b_i * i[j], after = q.b_e * E[j] + q.b_i * I[j];
+            int64_t falls = (before >= 0.0) & (after >= 0.0), rises = (before <= 0.0) & (after <= 0.0);
+            int64_t reached = (U[j] + wide >= c[j]) | (u[j] >= c[j]);
+            flag[x] &= held | reached | (!falls & !rises) | (falls & (du > 0.0) & ((J - q.a * c[j]) + q.a * wide > m * du));
+        }
+        for (int64_t x = 0; x < BLOCK; x++)
+            if (flag[x])
+                list[listed++] = (int32_t) (b + x);
     }
     return listed;
 }
