@@ -856,7 +856,7 @@ cdef int maxima(Work *w, const Lanes *l, const Cable *cables, double T, double *
             for x in range(listed):
                 j = w.list[x]
                 before, after = e[j] + i[j] + l.d[j] - l.rates.a * u[j], E[j] + I[j] + l.d[j] - l.rates.a * U[j]
-                t = turning_point(l.rates, u[j], e[j], i[j], l.d[j], w.dt[g], before, after)
+                t = turning_point(l.rates, u[j], e[j], i[j], l.d[j], w.dt[g], E[j], I[j], before, after)
                 if t > 0.0:
                     before = u[j] * exp(-l.rates.a * t) + e[j] * kappa(l.rates.a, l.rates.b_e, t) + (
                         i[j] * kappa(l.rates.a, l.rates.b_i, t) + l.d[j] * kappa(l.rates.a, 0.0, t))
@@ -876,11 +876,12 @@ cdef int maxima(Work *w, const Lanes *l, const Cable *cables, double T, double *
         best[j] = l.E_L[j] + (l.c[j] if when[j] == INFINITY else top[j])
     return 0
 
-cdef double turning_point(Rates q, double u, double e, double i, double d, double T, double before, double after) noexcept nogil:
+cdef double turning_point(Rates q, double u, double e, double i, double d, double T, double e_T, double i_T, double before,
+                          double after) noexcept nogil:
     """Where u' changes from + to - within (0, T), -1 if nowhere; before, after: u' at both ends. exp(a t) u' is monotone where
     J' = -b_e e(t) - b_i i(t) keeps its sign, and J' has one zero at most: so there is one such point at most."""
     cdef double lo = 0.0, hi = T, t, v, dv, J, middle
-    cdef double E0 = q.b_e * e, I0 = -q.b_i * i, E1 = E0 * exp(-q.b_e * T), I1 = I0 * exp(-q.b_i * T)
+    cdef double E0 = q.b_e * e, I0 = -q.b_i * i, E1 = q.b_e * e_T, I1 = -q.b_i * i_T
     if (E0 > I0) != (E1 > I1) and E0 > 0.0 and I0 > 0.0 and q.b_e != q.b_i:
         middle = min(max(log(E0 / I0) / (q.b_e - q.b_i), 0.0), T)
         v = slope_at(q, u, e, i, d, middle, &dv)
