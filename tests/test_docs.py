@@ -158,7 +158,8 @@ def run(**changes):
 
 sim = es.Simulation(net, weight_dtype="float64")
 value, grads = run()
-at = {name: np.broadcast_to(net["cell"].model.values[name], net["cell"].n).copy() for name in ("tau_m", "tau_nmda", "nmda_ratio", "C_m")}
+names = ("tau_m", "tau_nmda", "nmda_ratio", "C_m")
+at = {name: np.broadcast_to(net["cell"].model.values[name], net["cell"].n).copy() for name in names}
 at["weight"] = sim.edges(extra).weight
 for name, base in at.items():
     exact = getattr(grads[extra] if name == "weight" else grads["cell"], name)

@@ -165,7 +165,9 @@ def test_delta_synapses_warn():
 # ---- membranes, against the recorded ones of a plain run
 
 
-@pytest.mark.parametrize("model", [es.LIF(tau_syn_ex=3.0, V_th=-52.0), es.AlphaLIF(V_th=-52.0), es.AdaptiveLIF(q_sfa=3.0), es.FlyLIF()])
+@pytest.mark.parametrize(
+    "model", [es.LIF(tau_syn_ex=3.0, V_th=-52.0), es.AlphaLIF(V_th=-52.0), es.AdaptiveLIF(q_sfa=3.0), es.FlyLIF()]
+)
 def test_what_a_response_says_of_membranes(model):
     net = network(model)
     if isinstance(model, es.FlyLIF):
