@@ -119,7 +119,14 @@ def value_and_grad(
     _refuse(sim, names)
     batch = runs(sim, inputs, duration, threads, executor, pseudo_spikes)
     response = Response(sim.network, batch)
-    value, sensitivities = loss(response, targets)
+    try:
+        value, sensitivities = loss(response, targets)
+    except NotImplementedError:  # the loss asked for what only the general executor tells
+        if executor != "auto":
+            raise
+        batch = runs(sim, inputs, batch.duration, threads, "events", pseudo_spikes)
+        response = Response(sim.network, batch)
+        value, sensitivities = loss(response, targets)
     by_index: dict[int, Sensitivity] = {}
     for key, sensitivity in sensitivities.items():
         index = response.index(key)
