@@ -25,7 +25,11 @@
 
 enum { BLOCK = 8 };
 
-typedef struct { double a, b_e, b_i, t_peak, k_peak; } Rates;   /* [1/ms]; kappa(a, b_e, t) is largest at t_peak */
+typedef struct {
+    double a, b_e, b_i;         /* [1/ms] */
+    double t_peak, k_peak;      /* kappa(a, b_e, t) is largest, k_peak, at t_peak */
+    int64_t driven;             /* is any d not 0? */
+} Rates;
 typedef struct { double *m, *e, *i, *ke, *ki, *k0; } Factors;   /* per interval dt: exp(-a dt), exp(-b dt), kappa(a, b, dt), kappa(a, 0, dt) */
 
 /* ---- exp, expm1, log1p */
@@ -157,7 +161,7 @@ LANES void eventsim_receive(int64_t n, Rates q, const double *restrict w, const 
 INLINE int64_t lane_gap(int64_t n, double t0, double t1, Rates q, Factors f, int64_t g,
                         const double *restrict u, const double *restrict e, const double *restrict i,
                         const double *restrict d, const double *restrict c, const double *restrict free,
-                        double *restrict U, double *restrict E, double *restrict I, int32_t *restrict list, int one)
+                        double *restrict U, double *restrict E, double *restrict I, int32_t *restrict list, int one, int driven)
 {
     const double m = f.m[g], me = f.e[g], mi = f.i[g], ke = f.ke[g], ki = f.ki[g], k0 = f.k0[g];
     const double tiny = 1e-12, more = 1.0 + tiny;           /* every bound is a little wider than rounding */
@@ -168,12 +172,17 @@ INLINE int64_t lane_gap(int64_t n, double t0, double t1, Rates q, Factors f, int
         for (int64_t x = 0; x < BLOCK; x++) {
             int64_t j = b + x, held = free[j] >= t0;
             double fallen = u[j] * m, drive = one ? e[j] : e[j] * more + i[j] * rho;
-            double highest = (fallen > u[j] ? fallen : u[j]) + most * (drive > 0.0 ? drive : 0.0) + k0 * (d[j] > 0.0 ? d[j] : 0.0);
-            double end = fallen + ((one ? e[j] * ke : e[j] * ke + i[j] * ki) + d[j] * k0);
+            double highest = (fallen > u[j] ? fallen : u[j]) + most * (drive > 0.0 ? drive : 0.0);
+            double end = fallen + (one ? e[j] * ke : e[j] * ke + i[j] * ki);
+            if (driven) {
+                highest += k0 * (d[j] > 0.0 ? d[j] : 0.0);
+                end += d[j] * k0;
+            }
             flag[x] = (held & (free[j] < t1)) | (!held & (highest + tiny * fabs(c[j]) >= c[j]));
             U[j] = held ? u[j] : end;
             E[j] = e[j] * me;
-            I[j] = one ? 0.0 : i[j] * mi;
+            if (!one)
+                I[j] = i[j] * mi;
             any |= flag[x];
         }
         if (!any)
@@ -197,9 +206,14 @@ LANES int64_t eventsim_gap(int64_t n, double t0, double t1, Rates q, Factors f, 
                            const double *i, const double *d, const double *c, const double *free, double *U, double *E, double *I,
                            int32_t *list)
 {
-    if (q.b_e == q.b_i)
-        return lane_gap(n, t0, t1, q, f, g, u, e, i, d, c, free, U, E, I, list, 1);
-    return lane_gap(n, t0, t1, q, f, g, u, e, i, d, c, free, U, E, I, list, 0);
+    const int one = q.b_e == q.b_i;
+    if (one && !q.driven)
+        return lane_gap(n, t0, t1, q, f, g, u, e, i, d, c, free, U, E, I, list, 1, 0);
+    if (one)
+        return lane_gap(n, t0, t1, q, f, g, u, e, i, d, c, free, U, E, I, list, 1, 1);
+    if (!q.driven)
+        return lane_gap(n, t0, t1, q, f, g, u, e, i, d, c, free, U, E, I, list, 0, 0);
+    return lane_gap(n, t0, t1, q, f, g, u, e, i, d, c, free, U, E, I, list, 0, 1);
 }
 
 /* `crossing` of solver.pxi without branches, for a > 0. */
