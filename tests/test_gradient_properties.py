@@ -287,6 +287,24 @@ def test_what_cannot_matter_has_no_derivative(seed):
 
 @few
 @given(seeds)
+def test_weight_of_zero(seed):
+    """It moves nothing, and has the derivative of a small excitatory weight."""
+    net = large(seed, n=20)
+    none, little = (copy.deepcopy(net) for _ in range(2))
+    for other, w in ((none, 0.0), (little, 1e-9)):
+        other.edges[0].weight[::6] = [w] * len(other.edges[0].weight[::6])
+    loss = LinearTimes(net)
+    _, grads, response = gradient(none, loss)
+    _, expected, _ = gradient(little, loss)
+    spikes_of(response, net)
+    assert np.count_nonzero(grads[("edges", 0), "weight"][::6]) > 10
+    assert np.all(grads[("edges", 0), "delay"][::6] == 0.0)
+    weights = [("edges", 0), "weight"], [("edges", 1), "weight"]
+    assert_close(*({tuple(key): g[tuple(key)] for key in weights} for g in (grads, expected)), 1e-8)
+
+
+@few
+@given(seeds)
 def test_only_what_is_asked_for(seed):
     net = large(seed, n=20)
     sim, pops, projections = simulation(net)
