@@ -12,7 +12,7 @@ import oracle_gradient
 import oracle_mp
 import pytest
 from comparing import simulation
-from gradient_nets import KINDS, SPIKING, Loss, edges, inputs, network, population
+from gradient_nets import KINDS, SPIKING, Loss, edges, layers, network, population
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from mpmath import mp, mpf
@@ -263,26 +263,12 @@ def test_kink_maximum_at_an_inhibitory_arrival():
     assert_exact(net, T, ("max_V",))
 
 
-def layers(seed, delay=(0.3, 2.5), **params):
-    """Inputs, two layers of LIF neurons whose time constants are shared, and read-outs; all to all."""
-    rng = np.random.default_rng(seed)
-    source = inputs(rng, 2, 5, 0.2, 0.6 * T)
-    shared = {"tau_m": 9.0, "tau_syn_ex": 3.5, "tau_syn_in": 5.0} | params
-    a, b = population(rng, "a", 3, "LIF", **shared), population(rng, "b", 2, "LIF", **shared)
-    c = population(rng, "c", 2, "LeakyIntegrator", **{k: v for k, v in shared.items() if k.startswith("tau")}, I_e=[20.0, -10.0])
-    wires = [edges(rng, source, a, 6, 0.5, 1.4, delay), edges(rng, a, b, 6, -0.3, 1.4, delay)]
-    wires.append(edges(rng, b, c, 4, -0.4, 0.4, delay))
-    for pre, post, e in zip((source, a, b), (a, b, c), wires, strict=True):
-        e.i, e.j = ([k // post.n for k in range(pre.n * post.n)], [k % post.n for k in range(pre.n * post.n)])
-    return Net([source, a, b, c], wires)
-
-
 LAYERS = {
     "generic": {},
     "no delay": {"delay": (0.0, 0.0)},
     "equal time constants": {"tau_m": 8.0, "tau_syn_ex": 8.0, "tau_syn_in": 8.0},
     "half the time constant": {"tau_m": 8.0, "tau_syn_ex": 4.0, "tau_syn_in": 4.0},
-    "not refractory": {"t_ref": 0.0},
+    "not refractory": {"t_ref": 0.0, "spikes": 3},
     "subtract": {"reset": "subtract"},
 }
 

@@ -10,7 +10,7 @@ import numpy as np
 import oracle_tangent
 import pytest
 from comparing import exact, simulation
-from gradient_nets import Loss, large
+from gradient_nets import Loss, large, layers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle_gradient import explicit, places
@@ -196,6 +196,26 @@ def test_threads_change_no_bit(B):
                     mine, expected = np.concatenate(mine), np.concatenate(expected)
                 assert np.array_equal(mine, expected), (thing.name, name)
             assert vars(grads[thing]).keys() == vars(runs[0][1][thing]).keys()
+
+
+@pytest.mark.parametrize("kind", ["times", "max_V", "integral_exp"])
+@settings(max_examples=1)
+@given(seed=seeds)
+def test_executors_agree_and_threads_change_no_bit_in_layers(kind, seed):
+    net = layers(seed, (20, 40, 12, 5), delay=(0.5, 0.5), strength=0.2)
+    loss = Loss(net, T, kind)
+    sim, pops, projections = simulation(net)
+    value, expected, response = value_and_grad(sim, loss, batch := two_batches(net, seed))
+    spikes_of(response, net, 100)
+    first, grads, _ = value_and_grad(sim, loss, batch, executor="layers")
+    again, same, _ = value_and_grad(sim, loss, batch, executor="layers", threads=3)
+    assert first == pytest.approx(value, rel=1e-11) and again == first
+    for thing in [*pops.values(), *projections]:
+        for name, values in vars(expected[thing]).items():
+            three = values, getattr(grads[thing], name), getattr(same[thing], name)
+            values, mine, bits = (np.concatenate(v) if name == "times" else v for v in three)
+            assert np.array_equal(mine, bits)
+            assert np.abs(mine - values).max() <= 1e-9 * np.abs(values).max() + 1e-14, (thing.name, name)
 
 
 # ---- changes that change nothing
