@@ -45,7 +45,8 @@ def edges(rng, pre, post, m, low, high, delay=(0.3, 2.5)):
     """`m` synapses, every neuron of `post` in turn, of `low` to `high` times the weight that just reaches threshold."""
     i = [k % pre.n for k in range(m)] if pre.model == "SpikeSource" else rng.integers(0, pre.n, m).tolist()
     j = [(k // pre.n) % post.n for k in range(m)] if pre.model == "SpikeSource" else rng.integers(0, post.n, m).tolist()
-    weights = [float(rng.uniform(low, high)) * unit_weight(post, t) for t in j]
+    each = [unit_weight(post, t) for t in range(post.n)]
+    weights = [float(rng.uniform(low, high)) * each[t] for t in j]
     return Edges(pre.name, post.name, i, j, weights, rng.uniform(*delay, m).tolist())
 
 
