@@ -6,7 +6,9 @@
  *
  * Loops over the state run in blocks of BLOCK lanes; state arrays are padded to whole blocks. Rows of weights are not.
  *
- *     u' = -a u + e + i + d,    e' = -b_e e,    i' = -b_i i          u = V - E_L, currents e >= 0 >= i, d by 1/C_m [mV/ms]
+ *     u' = -a u + e + i + d,    e' = -b_e e,    i' = -b_i i          u = V - E_L, currents e, i, d by 1/C_m [mV/ms]
+ *
+ * Where b_e = b_i there is one current, e, and i is left alone; where not, e >= 0 >= i.
  */
 #ifndef EVENTSIM_LANES_H
 #define EVENTSIM_LANES_H
@@ -32,7 +34,7 @@ typedef struct { double *m, *e, *i, *ke, *ki, *k0; } Factors;   /* per interval 
 INLINE double exp_parts(double x, double *scale)
 {
     const double magic = 6755399441055744.0;                    /* 1.5 * 2^52: adding it rounds to whole numbers */
-    double n, r, p;
+    double n, r, r2, r4, p;
     int64_t bits;
     x = x > -700.0 ? x : -700.0;
     n = x * 1.4426950408889634 + magic;
@@ -41,19 +43,12 @@ INLINE double exp_parts(double x, double *scale)
     memcpy(scale, &bits, 8);
     n -= magic;
     r = (x - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10;
-    p = 1.0 / 6227020800.0;                                     /* 1/13! */
-    p = p * r + 1.0 / 479001600.0;
-    p = p * r + 1.0 / 39916800.0;
-    p = p * r + 1.0 / 3628800.0;
-    p = p * r + 1.0 / 362880.0;
-    p = p * r + 1.0 / 40320.0;
-    p = p * r + 1.0 / 5040.0;
-    p = p * r + 1.0 / 720.0;
-    p = p * r + 1.0 / 120.0;
-    p = p * r + 1.0 / 24.0;
-    p = p * r + 1.0 / 6.0;
-    p = p * r + 0.5;
-    return r + r * r * p;
+    r2 = r * r;
+    r4 = r2 * r2;
+    p = ((0.5 + r * (1.0 / 6.0)) + (1.0 / 24.0 + r * (1.0 / 120.0)) * r2)
+        + ((1.0 / 720.0 + r * (1.0 / 5040.0)) + (1.0 / 40320.0 + r * (1.0 / 362880.0)) * r2) * r4
+        + ((1.0 / 3628800.0 + r * (1.0 / 39916800.0)) + (1.0 / 479001600.0 + r * (1.0 / 6227020800.0)) * r2) * (r4 * r4);
+    return r + r2 * p;
 }
 
 INLINE double lane_exp(double x)        /* x <= 0 */
@@ -94,7 +89,8 @@ INLINE double lane_log1p(double x)      /* x > -1 */
 /* kappa(a, b, t) = int_0^t exp(-a (t-s)) exp(-b s) ds, from the larger of the two exponentials */
 INLINE double lane_kappa(double slower, double difference, double t)
 {
-    return difference == 0.0 ? slower * t : slower * (-lane_expm1(-difference * t) / difference);
+    const double inverse = 1.0 / difference;
+    return difference == 0.0 ? slower * t : slower * (-lane_expm1(-difference * t) * inverse);
 }
 
 LANES void eventsim_factors(int64_t n, const double *dt, Rates q, Factors f)
@@ -128,13 +124,18 @@ LANES void eventsim_factors(int64_t n, const double *dt, Rates q, Factors f)
 /* ---- forward */
 
 /* An arrival: w >= 0 adds to e, w < 0 to i; k = 1/C_m. */
-LANES void eventsim_receive(int64_t n, const double *restrict w, const double *restrict k, double *restrict e, double *restrict i)
+LANES void eventsim_receive(int64_t n, Rates q, const double *restrict w, const double *restrict k, double *restrict e, double *restrict i)
 {
-    for (int64_t j = 0; j < n; j++) {
-        double x = k[j] * w[j];
-        e[j] += x >= 0.0 ? x : 0.0;
-        i[j] += x >= 0.0 ? 0.0 : x;
-    }
+    int64_t j;
+    if (q.b_e == q.b_i)
+        for (j = 0; j < n; j++)
+            e[j] += k[j] * w[j];
+    else
+        for (j = 0; j < n; j++) {
+            double x = k[j] * w[j];
+            e[j] += x >= 0.0 ? x : 0.0;
+            i[j] += x >= 0.0 ? 0.0 : x;
+        }
 }
 
 /* One gap between arrivals, from t0 to t1, interval g of f, to the states U, E, I. A lane whose membrane might reach c
@@ -152,7 +153,7 @@ LANES int64_t eventsim_gap(int64_t n, double t0, double t1, Rates q, Factors f, 
         int64_t flag[BLOCK], any = 0;
         for (int64_t x = 0; x < BLOCK; x++) {
             int64_t j = b + x;
-            double fallen = u[j] * m, drive = e[j] + i[j] * rho, size = 1e-13 * (fabs(c[j]) + fabs(u[j]) + k0 * (e[j] - i[j] + fabs(d[j])));
+            double fallen = u[j] * m, drive = e[j] + i[j] * rho, size = 1e-13 * (fabs(c[j]) + fabs(u[j]) + k0 * (fabs(e[j]) - i[j] + fabs(d[j])));
             double bound, flow = fallen + ((e[j] * ke + i[j] * ki) + d[j] * k0);
             int64_t held = free[j] >= t0, may;
             drive = (drive > 0.0 ? drive : 0.0) + d[j];
@@ -172,31 +173,70 @@ LANES int64_t eventsim_gap(int64_t n, double t0, double t1, Rates q, Factors f, 
     return listed;
 }
 
+/* `crossing` of solver.pxi without branches, for a > 0. */
+INLINE double lane_crossing(double g, double d, double a)
+{
+    const double tau = 1.0 / a;
+    double q = a * g, ratio = -q / d;
+    ratio = -lane_log1p(q < d ? ratio : 0.0) * tau;
+    return q < d ? ratio : INFINITY;
+}
+
 /* `certified_wait` of solver.pxi without branches, for a > 0. */
 INLINE double lane_wait(double g, double a, double slope, double rise, double rate)
 {
-    double q = a * g, growth = rate - a * (slope < 0.0 ? slope : 0.0), root = sqrt(slope * slope + 2.0 * growth * g);
+    double growth = rate - a * (slope < 0.0 ? slope : 0.0), root = sqrt(slope * slope + 2.0 * growth * g);
     double up = 4.0 * g / (slope + root), down = 2.0 * (root - slope) / growth;
     double h = rise > 0.0 ? (slope > 0.0 ? up : down) : INFINITY;
-    double gain = rate * h < rise ? rate * h : rise, d = slope + gain;
-    double ratio = -q / d, late = -a * slope / rate, cross, wait;
-    cross = -lane_log1p(q < d ? ratio : 0.0) / a;
+    double gain = rate * h < rise ? rate * h : rise, wait = lane_crossing(g, slope + gain, a), late = -a * slope / rate;
     late = lane_log1p((rise > 0.0) & (slope < 0.0) ? late : 0.0) / a;
-    wait = q < d ? cross : INFINITY;
     wait = h < wait ? h : wait;
     wait = late > wait ? late : wait;
-    wait = q >= slope + rise ? INFINITY : wait;
-    return g > 0.0 ? wait : 0.0;
+    return a * g >= slope + rise ? INFINITY : wait;
 }
 
-/* Membrane and currents of a lane t after (u, e, i), and what the membrane gained. */
+/* What a membrane gains within t, and the currents then. */
 typedef struct { double gained, e, i; } Flow;
-INLINE Flow lane_flow(Rates q, double u, double e, double i, double d, double t)
+INLINE Flow lane_flow(Rates q, double u, double e, double i, double d, double t, int one)
 {
-    double z = lane_expm1(-q.a * t), fe = lane_exp(-q.b_e * t), fi = lane_exp(-q.b_i * t);
-    double ke = lane_kappa(q.b_e < q.a ? fe : 1.0 + z, fabs(q.b_e - q.a), t), ki = lane_kappa(q.b_i < q.a ? fi : 1.0 + z, fabs(q.b_i - q.a), t);
-    Flow flow = {u * z + ((e * ke + i * ki) + d * (-z / q.a)), e * fe, i * fi};
+    const double tau = 1.0 / q.a;
+    double z = lane_expm1(-q.a * t), fe = lane_exp(-q.b_e * t), fi = one ? 0.0 : lane_exp(-q.b_i * t);
+    double ke = lane_kappa(q.b_e < q.a ? fe : 1.0 + z, fabs(q.b_e - q.a), t);
+    double ki = one ? 0.0 : lane_kappa(q.b_i < q.a ? fi : 1.0 + z, fabs(q.b_i - q.a), t);
+    Flow flow = {u * z + ((one ? e * ke : e * ke + i * ki) - d * (z * tau)), e * fe, i * fi};
     return flow;
+}
+
+typedef struct { double u[BLOCK], e[BLOCK], i[BLOCK], d[BLOCK], c[BLOCK], end[BLOCK], spike[BLOCK], slope[BLOCK]; } Block;
+
+/* First crossing of each lane before `end`; one: there is one current; falls: no current can rise. */
+INLINE void lane_block(Block *restrict x, Rates q, double resolution, int one, int falls)
+{
+    double t[BLOCK] = {0.0}, wait[BLOCK];
+    int64_t going;
+    int j;
+    do {
+        going = 0;
+        for (j = 0; j < BLOCK; j++) {
+            Flow now = lane_flow(q, x->u[j], x->e[j], x->i[j], x->d[j], t[j], one);
+            double du = (now.e + now.i + x->d[j]) - q.a * (x->u[j] + now.gained), g = (x->c[j] - x->u[j]) - now.gained, w;
+            int64_t on;
+            if (falls)
+                w = lane_crossing(g, du, q.a);
+            else {
+                double e = now.e < 0.0 ? now.e : 0.0;
+                w = lane_wait(g, q.a, du, -(e + now.i), -(q.b_e * e + q.b_i * now.i));
+            }
+            wait[j] = w = g > 0.0 ? w : 0.0;
+            /* the last step is at hand, and quadratic: slope after it */
+            x->slope[j] = du + (w <= resolution * t[j] ? w : 0.0) * (-q.b_e * now.e - q.b_i * now.i - q.a * du);
+            on = (w > resolution * t[j]) & (t[j] + w < x->end[j]);
+            t[j] = on ? t[j] + w : t[j];
+            going |= on;
+        }
+    } while (going);
+    for (j = 0; j < BLOCK; j++)
+        x->spike[j] = (wait[j] <= resolution * t[j]) & (t[j] + wait[j] < x->end[j]) ? t[j] + wait[j] : INFINITY;
 }
 
 /* First crossings of listed lanes. Lane j starts at `origin` after the start of a gap of length dt, with membrane u and the
@@ -207,59 +247,81 @@ LANES void eventsim_crossings(int64_t n, double dt, Rates q, double resolution, 
                               const double *restrict d, const double *restrict c,
                               double *restrict spike, double *restrict slope, double *restrict start, double *restrict end)
 {
+    const int one = q.b_e == q.b_i;
     for (int64_t b = 0; b < n; b += BLOCK) {
-        double E[BLOCK], I[BLOCK], t[BLOCK], T[BLOCK], wait[BLOCK];
-        int64_t going;
-        for (int64_t x = 0; x < BLOCK; x++) {
-            E[x] = e[b + x] * lane_exp(-q.b_e * origin[b + x]);
-            I[x] = i[b + x] * lane_exp(-q.b_i * origin[b + x]);
-            start[b + x] = (E[x] + I[x] + d[b + x]) - q.a * u[b + x];
-            T[x] = dt - origin[b + x];
-            t[x] = 0.0;
+        Block x;
+        int64_t rises = 0, late = 0;
+        int j;
+        for (j = 0; j < BLOCK; j++) {
+            late |= origin[b + j] > 0.0;
+            rises |= (e[b + j] < 0.0) | (i[b + j] < 0.0);
+            x.u[j] = u[b + j];
+            x.e[j] = e[b + j];
+            x.i[j] = i[b + j];
+            x.d[j] = d[b + j];
+            x.c[j] = c[b + j];
+            x.end[j] = dt - origin[b + j];
         }
-        do {
-            going = 0;
-            for (int64_t x = 0; x < BLOCK; x++) {
-                int64_t j = b + x, on;
-                Flow now = lane_flow(q, u[j], E[x], I[x], d[j], t[x]);
-                slope[j] = (now.e + now.i + d[j]) - q.a * (u[j] + now.gained);
-                wait[x] = lane_wait((c[j] - u[j]) - now.gained, q.a, slope[j], -now.i, -q.b_i * now.i);
-                on = (wait[x] > resolution * t[x]) & (t[x] + wait[x] < T[x]);
-                t[x] = on ? t[x] + wait[x] : t[x];
-                going |= on;
+        if (late)
+            for (j = 0; j < BLOCK; j++) {
+                x.e[j] *= lane_exp(-q.b_e * origin[b + j]);
+                x.i[j] *= lane_exp(-q.b_i * origin[b + j]);
             }
-        } while (going);
-        for (int64_t x = 0; x < BLOCK; x++) {
-            spike[b + x] = (wait[x] <= resolution * t[x]) & (t[x] < T[x]) ? t[x] : INFINITY;
-            end[b + x] = u[b + x] + lane_flow(q, u[b + x], E[x], I[x], d[b + x], T[x]).gained;
+        if (one && rises)
+            lane_block(&x, q, resolution, 1, 0);
+        else if (one)
+            lane_block(&x, q, resolution, 1, 1);
+        else if (rises)
+            lane_block(&x, q, resolution, 0, 0);
+        else
+            lane_block(&x, q, resolution, 0, 1);
+        for (j = 0; j < BLOCK; j++) {
+            spike[b + j] = x.spike[j];
+            slope[b + j] = x.slope[j];
+            start[b + j] = (x.e[j] + x.i[j] + x.d[j]) - q.a * x.u[j];
         }
+        if (late)
+            for (j = 0; j < BLOCK; j++)
+                end[b + j] = x.u[j] + lane_flow(q, x.u[j], x.e[j], x.i[j], x.d[j], x.end[j], 0).gained;
     }
 }
 
 /* ---- backward: costates p = dL/du, dL/de, dL/di of the lanes */
 
-/* the transpose of eventsim_gap */
-LANES void eventsim_gap_back(int64_t n, Factors f, int64_t g, double *restrict pu, double *restrict pe, double *restrict pi)
+/* the transpose of eventsim_gap; pi stays where there is one current */
+LANES void eventsim_gap_back(int64_t n, Rates q, Factors f, int64_t g, double *restrict pu, double *restrict pe, double *restrict pi)
 {
     const double m = f.m[g], me = f.e[g], mi = f.i[g], ke = f.ke[g], ki = f.ki[g];
-    for (int64_t j = 0; j < n; j++) {
-        pe[j] = pe[j] * me + pu[j] * ke;
-        pi[j] = pi[j] * mi + pu[j] * ki;
-        pu[j] *= m;
-    }
+    int64_t j;
+    if (q.b_e == q.b_i)
+        for (j = 0; j < n; j++) {
+            pe[j] = pe[j] * me + pu[j] * ke;
+            pu[j] *= m;
+        }
+    else
+        for (j = 0; j < n; j++) {
+            pe[j] = pe[j] * me + pu[j] * ke;
+            pi[j] = pi[j] * mi + pu[j] * ki;
+            pu[j] *= m;
+        }
 }
 
 /* the transpose of eventsim_receive: dL/dw */
-LANES void eventsim_receive_back(int64_t n, const double *restrict w, const double *restrict k, const double *restrict pe,
-                                 const double *restrict pi, double *restrict dw)
+LANES void eventsim_receive_back(int64_t n, Rates q, const double *restrict w, const double *restrict k, const double *pe,
+                                 const double *pi, double *restrict dw)
 {
-    for (int64_t j = 0; j < n; j++)
-        dw[j] += k[j] * (w[j] >= 0.0 ? pe[j] : pi[j]);
+    int64_t j;
+    if (q.b_e == q.b_i)
+        for (j = 0; j < n; j++)
+            dw[j] += k[j] * pe[j];
+    else
+        for (j = 0; j < n; j++)
+            dw[j] += k[j] * (w[j] >= 0.0 ? pe[j] : pi[j]);
 }
 
 /* dL/d(time of the arrival): a later arrival changes the current by +b w and the membrane by -w. By target, and their sum. */
 LANES double eventsim_arrival_back(int64_t n, Rates q, const double *restrict w, const double *restrict k, const double *restrict pu,
-                                   const double *restrict pe, const double *restrict pi, double *restrict dt)
+                                   const double *pe, const double *pi, double *restrict dt)
 {
     double part[BLOCK] = {0.0};
     int64_t j, x;

@@ -27,17 +27,20 @@ cdef extern from "lanes.h" nogil:
         double *ki
         double *k0
     void eventsim_factors(int64_t n, const double *dt, Rates q, Factors f)
-    void eventsim_receive(int64_t n, const double *w, const double *k, double *e, double *i)
+    void eventsim_receive(int64_t n, Rates q, const double *w, const double *k, double *e, double *i)
     int64_t eventsim_gap(int64_t n, double t0, double t1, Rates q, Factors f, int64_t g, const double *u, const double *e,
                          const double *i, const double *d, const double *c, const double *free, double *U, double *E, double *I,
                          int32_t *list)
     void eventsim_crossings(int64_t n, double dt, Rates q, double resolution, const double *origin, const double *u,
                             const double *e, const double *i, const double *d, const double *c, double *spike, double *slope,
                             double *start, double *end)
-    void eventsim_gap_back(int64_t n, Factors f, int64_t g, double *pu, double *pe, double *pi)
-    void eventsim_receive_back(int64_t n, const double *w, const double *k, const double *pe, const double *pi, double *dw)
+    void eventsim_gap_back(int64_t n, Rates q, Factors f, int64_t g, double *pu, double *pe, double *pi)
+    void eventsim_receive_back(int64_t n, Rates q, const double *w, const double *k, const double *pe, const double *pi, double *dw)
     double eventsim_arrival_back(int64_t n, Rates q, const double *w, const double *k, const double *pu, const double *pe,
                                  const double *pi, double *dt)
+
+cdef double CLOSE = 2.0 ** -30      # a certified wait this short, relative to the time since the last event, is the last Newton
+                                    # step: its own error is the square of it
 
 # ---- data
 
@@ -282,6 +285,13 @@ cdef int prepare_gaps(Work *w, Rates q, double T, Py_ssize_t extra) noexcept nog
         t0 = t1
     return 0
 
+cdef inline void begin(const Lanes *l, double *u, double *e, double *i) noexcept nogil:
+    """The states at the start; see lanes.h on one current."""
+    cdef bint one = l.rates.b_e == l.rates.b_i
+    cdef Py_ssize_t j
+    for j in range(l.padded):
+        u[j], e[j], i[j] = l.u[j], l.e[j] + l.i[j] if one else l.e[j], 0.0 if one else l.i[j]
+
 cdef int walk(Work *w, const Lanes *l, const Cable *cables, double T, Tape *tape) noexcept nogil:
     """From arrival to arrival: append the spikes of the lanes. Cost: O(lanes) per arrival, one solver call per spike."""
     cdef double *u = w.lane[0]
@@ -296,8 +306,9 @@ cdef int walk(Work *w, const Lanes *l, const Cable *cables, double T, Tape *tape
     if prepare_gaps(w, l.rates, T, 0):
         return -1
     eventsim_factors(w.n + 1, w.dt, l.rates, w.f)
+    begin(l, u, e, i)
     for j in range(l.padded):
-        u[j], e[j], i[j], free_at[j] = l.u[j], l.e[j], l.i[j], -INFINITY
+        free_at[j] = -INFINITY
     for g in range(w.n + 1):
         t1 = w.arrivals[g].time if g < w.n else T
         if w.dt[g] > 0.0:
@@ -308,7 +319,7 @@ cdef int walk(Work *w, const Lanes *l, const Cable *cables, double T, Tape *tape
             e, E = E, e
             i, I = I, i
         if g < w.n:
-            eventsim_receive(l.n, cables[w.arrivals[g].cable].w + w.arrivals[g].synapse, l.k, e, i)
+            eventsim_receive(l.n, l.rates, cables[w.arrivals[g].cable].w + w.arrivals[g].synapse, l.k, e, i)
         t0 = t1
     return 0
 
@@ -338,7 +349,7 @@ cdef int spikes_of_gap(Work *w, const Lanes *l, double t0, double t1, Py_ssize_t
             e0[x], i0[x], d[x], c[x] = e[j], i[j], l.d[j], l.c[j]
         for x in range(n, (n + BLOCK - 1) // BLOCK * BLOCK):
             origin[x], u0[x], e0[x], i0[x], d[x], c[x] = dt, 0.0, 0.0, 0.0, 0.0, 1.0
-        eventsim_crossings(n, dt, l.rates, RESOLUTION, origin, u0, e0, i0, d, c, spike, slope, start, end)
+        eventsim_crossings(n, dt, l.rates, CLOSE, origin, u0, e0, i0, d, c, spike, slope, start, end)
         if room_for_spikes(tape, n):
             return -1
         more = 0
@@ -349,7 +360,8 @@ cdef int spikes_of_gap(Work *w, const Lanes *l, double t0, double t1, Py_ssize_t
                 free_at[j] = -INFINITY
             elif spike[x] == INFINITY:
                 continue
-            U[j] = end[x]
+            if origin[x] > 0.0:
+                U[j] = end[x]
             if spike[x] < INFINITY:
                 s = &tape.spikes[tape.n]
                 s.time, s.rank, s.slope, s.release = t0 + (origin[x] + spike[x]), l.first + j, slope[x], 0.0
@@ -453,7 +465,7 @@ cdef void retreat(Back *b, const Work *w, Py_ssize_t interval, const Loss *loss,
     if b.drive:
         for j in range(lo, lo + n):
             b.pd[j] += b.pu[j] * w.f.k0[interval]
-    eventsim_gap_back(n, w.f, interval, b.pu + lo, b.pe + lo, b.pi + lo)
+    eventsim_gap_back(n, b.q, w.f, interval, b.pu + lo, b.pe + lo, b.pi + lo)
     if loss.n_integrals:
         retreat_integrals(b, loss, t0, w.dt[interval], lo, n, grad)
 
@@ -461,19 +473,23 @@ cdef void retreat_rates(Back *b, Factors f, Py_ssize_t g, double t, Py_ssize_t l
     cdef double a = b.q.a, b_e = b.q.b_e, b_i = b.q.b_i
     cdef double aae = kappa3(a, a, b_e, t), aai = kappa3(a, a, b_i, t), aa0 = kappa3(a, a, 0.0, t)
     cdef double eea = kappa3(b_e, b_e, a, t), iia = kappa3(b_i, b_i, a, t)
+    cdef bint one = b_e == b_i
     cdef double tm = t * f.m[g], te = t * f.e[g], ti = t * f.i[g]
     cdef Py_ssize_t j
     for j in range(lo, lo + n):
         b.qe[j] = b.qe[j] * f.e[g] + b.pe[j] * te + b.pu[j] * eea
-        b.qi[j] = b.qi[j] * f.i[g] + b.pi[j] * ti + b.pu[j] * iia
+        if not one:
+            b.qi[j] = b.qi[j] * f.i[g] + b.pi[j] * ti + b.pu[j] * iia
         b.re[j] = b.re[j] * f.e[g] + b.ru[j] * f.ke[g] + b.pu[j] * aae
-        b.ri[j] = b.ri[j] * f.i[g] + b.ru[j] * f.ki[g] + b.pu[j] * aai
+        if not one:
+            b.ri[j] = b.ri[j] * f.i[g] + b.ru[j] * f.ki[g] + b.pu[j] * aai
         b.rd[j] += b.ru[j] * f.k0[g] + b.pu[j] * aa0
         b.ru[j] = b.ru[j] * f.m[g] + b.pu[j] * tm
 
 cdef void retreat_integrals(Back *b, const Loss *loss, double t0, double t, Py_ssize_t lo, Py_ssize_t n, Adjoint *grad) noexcept nogil:
     """The source l = S exp(-f t), and what it adds to all costates within an interval."""
     cdef double a, b_e, b_i, f, decayed, l, u, e, i, d, held, eu = 0.0, ee = 0.0, ei = 0.0, ed = 0.0, qe = 0.0, qi = 0.0
+    cdef bint one = b.q.b_e == b.q.b_i
     cdef Py_ssize_t q, j
     for q in range(loss.n_integrals):
         f = loss.decays[q]
@@ -489,15 +505,18 @@ cdef void retreat_integrals(Back *b, const Loss *loss, double t0, double t, Py_s
             l *= b.live[j]
             b.pu[j] += l * u
             b.pe[j] += l * e
-            b.pi[j] += l * i
+            if not one:
+                b.pi[j] += l * i
             b.pd[j] += l * d
             if b.rates:
                 b.ru[j] += l * eu
                 b.re[j] += l * ee
-                b.ri[j] += l * ei
+                if not one:
+                    b.ri[j] += l * ei
                 b.rd[j] += l * ed
                 b.qe[j] += l * qe
-                b.qi[j] += l * qi
+                if not one:
+                    b.qi[j] += l * qi
 
 cdef Py_ssize_t own_events(Work *w, const Lanes *l, double T, const Fired *spikes, Py_ssize_t n_spikes, Py_ssize_t n_sample,
                            Py_ssize_t more, double *live) noexcept nogil:
@@ -554,6 +573,7 @@ cdef int walk_back(Work *w, const Lanes *l, const Cable *cables, double T, const
     cdef Back b
     cdef Py_ssize_t x, j, g, s, n_own, touched, upper, lower
     cdef double t0, p
+    cdef bint one
     cdef double *save = w.lane[12]
     cdef const Arrival *arrival
     cdef Own *own
@@ -562,6 +582,9 @@ cdef int walk_back(Work *w, const Lanes *l, const Cable *cables, double T, const
     b.n, b.q, b.rates, b.drive = l.n, l.rates, rates, drive
     b.pu, b.pe, b.pi, b.pd, b.ru, b.re, b.ri, b.rd, b.qe, b.qi, b.live = (
         w.lane[0], w.lane[1], w.lane[2], w.lane[3], w.lane[4], w.lane[5], w.lane[6], w.lane[7], w.lane[8], w.lane[9], w.lane[10])
+    one = l.rates.b_e == l.rates.b_i
+    if one:
+        b.pi, b.ri, b.qi = b.pe, b.re, b.qe
     for j in range(l.n):
         for x in range(ADJOINTS):
             w.lane[x][j] = 0.0
@@ -674,7 +697,7 @@ cdef void arrive_back(Work *w, Back *b, const Lanes *l, const Cable *cable, cons
     cdef double kw, total
     cdef Py_ssize_t j
     if out.weight != NULL:
-        eventsim_receive_back(l.n, row, l.k, b.pe, b.pi, out.weight + arrival.synapse)
+        eventsim_receive_back(l.n, b.q, row, l.k, b.pe, b.pi, out.weight + arrival.synapse)
     if out.pull != NULL or out.delay != NULL:
         total = eventsim_arrival_back(l.n, b.q, row, l.k, b.pu, b.pe, b.pi, x)
         if out.pull != NULL:
@@ -731,8 +754,9 @@ cdef int watch(Work *w, const Lanes *l, const Cable *cables, double T, const Fir
     if n_own < 0 or own_intervals(w, l, T, n_own):
         return -1
     upper, lower = w.n + 1, w.n + 1 + n_own
+    begin(l, u, e, i)
     for j in range(l.n):
-        u[j], e[j], i[j], live[j], mark[j] = l.u[j], l.e[j], l.i[j], 1.0, -1
+        live[j], mark[j] = 1.0, -1
     x = 0
     for g in range(w.n + 1):
         touched = 0
@@ -762,7 +786,7 @@ cdef int watch(Work *w, const Lanes *l, const Cable *cables, double T, const Fir
         if g < w.n:
             t0 = w.arrivals[g].time
             if w.arrivals[g].cable >= 0:
-                eventsim_receive(l.n, cables[w.arrivals[g].cable].w + w.arrivals[g].synapse, l.k, e, i)
+                eventsim_receive(l.n, l.rates, cables[w.arrivals[g].cable].w + w.arrivals[g].synapse, l.k, e, i)
             else:
                 for j in range(l.n):
                     seen[j * n_looks + w.arrivals[g].synapse] = u[j] + l.E_L[j]
@@ -807,8 +831,9 @@ cdef int maxima(Work *w, const Lanes *l, const Cable *cables, double T, double *
     if prepare_gaps(w, l.rates, T, 0):
         return -1
     eventsim_factors(w.n + 1, w.dt, l.rates, w.f)
+    begin(l, u, e, i)
     for j in range(l.padded):
-        u[j], e[j], i[j], never[j], top[j] = l.u[j], l.e[j], l.i[j], -INFINITY, l.u[j] if j < l.n else INFINITY
+        never[j], top[j] = -INFINITY, l.u[j] if j < l.n else INFINITY
     for j in range(l.n):
         if when[j] == INFINITY:
             top[j] = INFINITY
@@ -836,7 +861,7 @@ cdef int maxima(Work *w, const Lanes *l, const Cable *cables, double T, double *
             e, E = E, e
             i, I = I, i
         if g < w.n:
-            eventsim_receive(l.n, cables[w.arrivals[g].cable].w + w.arrivals[g].synapse, l.k, e, i)
+            eventsim_receive(l.n, l.rates, cables[w.arrivals[g].cable].w + w.arrivals[g].synapse, l.k, e, i)
         t0 = t1
     for j in range(l.n):
         best[j] = l.E_L[j] + (l.c[j] if when[j] == INFINITY else top[j])
