@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
-BUILD := pyproject.toml setup.py ext/core.pyx $(shell find ext -name '*.pxi')
+BUILD := pyproject.toml setup.py ext/core.pyx $(shell find ext -name '*.pxi' -o -name '*.h')
 
 .PHONY: help demo test validate bench lint sanitize clean
 

@@ -1,10 +1,14 @@
 """eventsim: exact event-driven simulation of large sparse spiking networks.
 
-Describe a network (`Network`), build and run it (`simulate`, `Simulation`), look at the `Result`.
+Describe a network (`Network`), build and run it (`simulate`, `Simulation`), look at the `Result`; differentiate anything
+(`value_and_grad`) and train (`losses`, `optim`, `SpikingClassifier`).
 """
 
+from . import decode, encode, losses, optim
 from ._core import *  # noqa: F403  the models, one file each in ext/models
 from ._core import __all__ as _models
+from .check_gradient import check_gradient
+from .classifier import SpikingClassifier
 from .connectivity import (
     CSR,
     AllToAll,
@@ -15,8 +19,10 @@ from .connectivity import (
     OneToOne,
     Pairs,
 )
+from .decode import activity
 from .distributions import Exponential, LogNormal, Normal, Steps, Uniform
 from .gradient import Gradients, value_and_grad
+from .initial import initialise
 from .model import Model
 from .network import Network, Population, Projection, View
 from .response import Response, Sensitivity
@@ -51,10 +57,18 @@ __all__ = [
     "Sensitivity",
     "Simulation",
     "SpikeTrains",
+    "SpikingClassifier",
     "Steps",
     "Uniform",
     "View",
+    "activity",
+    "check_gradient",
+    "decode",
+    "encode",
+    "initialise",
     "load",
+    "losses",
+    "optim",
     "simulate",
     "value_and_grad",
 ]

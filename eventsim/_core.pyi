@@ -187,6 +187,13 @@ class Population:
     def set_inputs(self, inputs: dict[str, Any]) -> None: ...
     def evolve(self, rows: _F64, ids: _I64, times: _F64) -> None: ...
     def certified_wait(self, row: _F64, j: int, t: float) -> float: ...
+    def slopes(self, rows: _F64, ids: _I64) -> _F64: ...
+    def costate_width(self) -> int: ...
+    def replays(self) -> bool: ...
+    def asks_release(self) -> bool: ...
+    def gradients(self, p: dict[str, _F64], g: _F64) -> dict[str, _F64]: ...
+    def write_tape(self, tape: Log, releases: Log | None) -> None: ...
+    def finish_tape(self) -> None: ...
 
 @final
 class LIFPopulation(Population): ...
@@ -284,6 +291,8 @@ class Engine:
     flights: Flights
     alarms: Alarms
     spikes: Log
+    tape: Log | None
+    releases: Log | None
     traces: list[Log]
     watch: NDArray[np.uint8]
     counts: _I64
@@ -297,6 +306,7 @@ class Engine:
     def time(self) -> tuple[float, float]: ...
     def set_projections(self, projections: list[Rows], current: list[int]) -> None: ...
     def set_watch(self, spikes: NDArray[np.bool_], states: NDArray[np.bool_]) -> None: ...
+    def write_tape(self) -> None: ...
     def run(self, epoch: float, offset: float, quota: int) -> int: ...
     def reset_alarms(self, index: int) -> None: ...
     def schedule_steps(self, index: int) -> None: ...
@@ -304,6 +314,51 @@ class Engine:
     def snapshot(self) -> dict[str, NDArray[Any]]: ...
     def restore(self, state: dict[str, NDArray[Any]]) -> None: ...
     def check(self) -> None: ...
+
+# ---- gradients
+
+@final
+class Sweep:
+    coefficients: list[_F64]
+    states: list[_F64]
+    steps: list[_F64]
+    weights: list[_F64]
+    delays: list[_F64]
+    times: _F64
+    def __init__(
+        self,
+        engine: Engine,
+        start: tuple[float, float],
+        end: tuple[float, float],
+        initial: list[_F64],
+        pulls: _F64,
+        marks: _F64,
+        records: list[tuple[_F64, _I64] | None],
+        rates: bool = ...,
+    ) -> None: ...
+
+@final
+class LayerNet:
+    populations: list[Any]
+    keep: list[Any]
+    cables_of: list[Any]
+    order: list[int]
+    engine: Engine
+    def __init__(self, engine: Engine, order: list[int], columns: dict[int, Any]) -> None: ...
+
+@final
+class LayerChunk:
+    net: LayerNet
+    first: int
+    n: int
+    duration: float
+    found: dict[int, Any]
+    def __init__(self, net: LayerNet, first: int, n: int, duration: float) -> None: ...
+    def __getattr__(self, name: str) -> Any: ...
+
+@final
+class StageLoss:
+    def __init__(self, *arguments: Any, **named: Any) -> None: ...
 
 # ---- random numbers and connections
 
@@ -323,7 +378,7 @@ def draw(
     first_id: int,
     out: NDArray[Any],
 ) -> int: ...
-def unit_peak(decay: ArrayLike, rise: ArrayLike) -> _F64: ...
+def unit_peak(decay: ArrayLike, rise: ArrayLike) -> tuple[_F64, _F64, _F64]: ...
 def aligned_zeros(n: int, width: int) -> _F64: ...
 def probability_rows(
     p: float, n_post: int, skipped: _I32, seed: int, purpose: int, indptr: _I64, indices: _I32 | None
@@ -340,3 +395,43 @@ MEMBRANE: dict[str, Any]
 SYNAPSES: dict[str, Any]
 RESET: dict[str, tuple[str, ...]]
 RESETS: dict[str, int]
+
+# ---- feed-forward layers: batches of SpikeTrains
+
+class LayerNet:
+    cables_of: list[list[int]]
+    def __init__(self, engine: Engine, order: list[int], columns: dict[int, tuple[_I32 | _I64, ...] | None]) -> None: ...
+
+class StageLoss:
+    def __init__(
+        self,
+        times: _F64 | None = None,
+        max_V: _F64 | None = None,
+        found: tuple[Any, Any, Any] | None = None,
+        decay_rates: _F64 | None = None,
+        integrals: _F64 | None = None,
+        look_times: _F64 | None = None,
+        looks: _F64 | None = None,
+    ) -> None: ...
+
+class LayerChunk:
+    first: int
+    n: int
+    found: dict[int, tuple[Any, Any, Any]]
+    def __init__(self, net: LayerNet, first: int, n: int, duration: float) -> None: ...
+    def give(self, population: int, times: _F64, ids: _I32, starts: _I64) -> None: ...
+    def forward(self) -> None: ...
+    def spikes(self, population: int) -> tuple[_I64, _F64, _I64, _F64]: ...
+    def count(self, population: int) -> int: ...
+    def maxima(self, population: int, best: _F64) -> None: ...
+    def watch(self, population: int, looks: _F64, decay_rate: float, seen: _F64, integral: _F64) -> None: ...
+    def backward(
+        self,
+        losses: dict[int, StageLoss],
+        wanted: dict[int, tuple[int, int]],
+        grads: _F64,
+        adjoints: dict[int, int],
+        times: dict[int, _F64],
+        rates: bool,
+        drive: bool,
+    ) -> None: ...

@@ -31,7 +31,7 @@ class Marks(NamedTuple):
     values: np.ndarray
 
 
-OBSERVATION, DEADLINE = -1.0, -2.0
+OBSERVATION, DEADLINE, TOUCHED = -1.0, -2.0, -3.0  # kinds
 
 
 def marks(times: np.ndarray, neurons: np.ndarray, kind: float, values: np.ndarray) -> Marks:
@@ -239,4 +239,3 @@ class Membranes:
 
 def joined(parts: list[Marks]) -> Marks:
     return Marks(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-

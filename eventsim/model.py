@@ -112,7 +112,8 @@ class Model:
         return p
 
     def core_gradients(self, g: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The gradients by this model's parameters, from those of the compiled population: the chain rule of `core_parameters`."""
+        """The gradients by this model's parameters, from those of the compiled population: the chain rule of
+        `core_parameters`."""
         return {name: g[name] for name in self.parameters if name in g}
 
     def setup(self, population: Any, seed: int, start: tuple[float, float]) -> None:

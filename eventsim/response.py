@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from .network import Network, Population
+from .trains import SpikeTrains
 
 
 class Spikes(NamedTuple):
@@ -77,6 +78,7 @@ class Runs(Protocol):
 
     n_samples: int
     duration: float
+    inputs: dict[int, SpikeTrains]
 
     def spikes(self, population: int) -> Spikes: ...
     def slopes(self, population: int) -> np.ndarray: ...

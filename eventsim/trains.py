@@ -39,7 +39,7 @@ class SpikeTrains:
         self.starts = np.ascontiguousarray(starts, np.int64)
         m = len(self.times)
         if self.times.ndim != 1 or self.ids.shape != (m,):
-            raise ValueError(f"SpikeTrains: times {self.times.shape} and ids {self.ids.shape} must be (m,) arrays of equal length")
+            raise ValueError(f"SpikeTrains: times {self.times.shape} and ids {self.ids.shape} must be (m,), of equal length")
         s = self.starts
         if s.ndim != 1 or len(s) < 1 or s[0] != 0 or s[-1] != m or np.any(np.diff(s) < 0):
             raise ValueError(f"SpikeTrains: starts must rise from 0 to the number of spikes, {m}")

@@ -18,7 +18,7 @@
 cdef extern from "lanes.h" nogil:
     enum: BLOCK
     ctypedef struct Rates:
-        double a, b_e, b_i
+        double a, b_e, b_i, t_peak, k_peak
     ctypedef struct Factors:
         double *m
         double *e
@@ -32,8 +32,8 @@ cdef extern from "lanes.h" nogil:
                          const double *i, const double *d, const double *c, const double *free, double *U, double *E, double *I,
                          int32_t *list)
     void eventsim_crossings(int64_t n, double dt, Rates q, double resolution, const double *origin, const double *u,
-                            const double *e, const double *i, const double *d, const double *c, double *spike, double *slope,
-                            double *start, double *end)
+                            const double *e, const double *i, const double *d, const double *c, const double *E, const double *I,
+                            double *U, double *spike, double *slope, double *start)
     void eventsim_gap_back(int64_t n, Rates q, Factors f, int64_t g, double *pu, double *pe, double *pi)
     void eventsim_receive_back(int64_t n, Rates q, const double *w, const double *k, const double *pe, const double *pi, double *dw)
     double eventsim_arrival_back(int64_t n, Rates q, const double *w, const double *k, const double *pu, const double *pe,
@@ -313,7 +313,7 @@ cdef int walk(Work *w, const Lanes *l, const Cable *cables, double T, Tape *tape
         t1 = w.arrivals[g].time if g < w.n else T
         if w.dt[g] > 0.0:
             listed = eventsim_gap(l.padded, t0, t1, l.rates, w.f, g, u, e, i, l.d, l.c, free_at, U, E, I, w.list)
-            if listed and spikes_of_gap(w, l, t0, t1, listed, u, e, i, U, free_at, tape):
+            if listed and spikes_of_gap(w, l, t0, t1, listed, u, e, i, U, E, I, free_at, tape):
                 return -1
             u, U = U, u
             e, E = E, e
@@ -324,7 +324,7 @@ cdef int walk(Work *w, const Lanes *l, const Cable *cables, double T, Tape *tape
     return 0
 
 cdef int spikes_of_gap(Work *w, const Lanes *l, double t0, double t1, Py_ssize_t n, const double *u, const double *e,
-                       const double *i, double *U, double *free_at, Tape *tape) noexcept nogil:
+                       const double *i, double *U, const double *E, const double *I, double *free_at, Tape *tape) noexcept nogil:
     """The listed lanes may spike between t0 and t1, or are released: again and again until none does."""
     cdef double *origin = w.lane[8]
     cdef double *u0 = w.lane[9]
@@ -335,7 +335,9 @@ cdef int spikes_of_gap(Work *w, const Lanes *l, double t0, double t1, Py_ssize_t
     cdef double *spike = w.lane[14]
     cdef double *slope = w.lane[15]
     cdef double *start = w.lane[16]
-    cdef double *end = w.lane[17]
+    cdef double *u1 = w.lane[17]
+    cdef double *e1 = w.lane[18]
+    cdef double *i1 = w.lane[19]
     cdef double dt = t1 - t0
     cdef Py_ssize_t x, j, more
     cdef Fired *s
@@ -347,9 +349,10 @@ cdef int spikes_of_gap(Work *w, const Lanes *l, double t0, double t1, Py_ssize_t
         for x in range(n):
             j = w.item[x]
             e0[x], i0[x], d[x], c[x] = e[j], i[j], l.d[j], l.c[j]
+            u1[x], e1[x], i1[x] = U[j], E[j], I[j]
         for x in range(n, (n + BLOCK - 1) // BLOCK * BLOCK):
-            origin[x], u0[x], e0[x], i0[x], d[x], c[x] = dt, 0.0, 0.0, 0.0, 0.0, 1.0
-        eventsim_crossings(n, dt, l.rates, CLOSE, origin, u0, e0, i0, d, c, spike, slope, start, end)
+            origin[x], u0[x], e0[x], i0[x], d[x], c[x], u1[x], e1[x], i1[x] = 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0
+        eventsim_crossings(n, dt, l.rates, CLOSE, origin, u0, e0, i0, d, c, e1, i1, u1, spike, slope, start)
         if room_for_spikes(tape, n):
             return -1
         more = 0
@@ -358,10 +361,7 @@ cdef int spikes_of_gap(Work *w, const Lanes *l, double t0, double t1, Py_ssize_t
             if free_at[j] > -INFINITY:
                 tape.spikes[w.last[j]].release = start[x]
                 free_at[j] = -INFINITY
-            elif spike[x] == INFINITY:
-                continue
-            if origin[x] > 0.0:
-                U[j] = end[x]
+            U[j] = u1[x]
             if spike[x] < INFINITY:
                 s = &tape.spikes[tape.n]
                 s.time, s.rank, s.slope, s.release = t0 + (origin[x] + spike[x]), l.first + j, slope[x], 0.0
@@ -460,12 +460,21 @@ cdef inline Adjoint adjoint_at(double *x, Py_ssize_t n, Py_ssize_t j) noexcept n
 cdef void retreat(Back *b, const Work *w, Py_ssize_t interval, const Loss *loss, double t0, Py_ssize_t lo, Py_ssize_t n,
                   Adjoint *grad) noexcept nogil:
     """Lanes lo..lo+n from the end to the start t0 of an interval: the transpose of the flow, and what the loss adds in it."""
+    cdef Factors f = w.f
+    if w.dt[interval] == 0.0:
+        return
     if b.rates:
         retreat_rates(b, w.f, interval, w.dt[interval], lo, n)
     if b.drive:
         for j in range(lo, lo + n):
             b.pd[j] += b.pu[j] * w.f.k0[interval]
-    eventsim_gap_back(n, b.q, w.f, interval, b.pu + lo, b.pe + lo, b.pi + lo)
+    if n > 1:
+        eventsim_gap_back(n, b.q, w.f, interval, b.pu + lo, b.pe + lo, b.pi + lo)
+    else:                       # the same without a call
+        b.pe[lo] = b.pe[lo] * f.e[interval] + b.pu[lo] * f.ke[interval]
+        if b.pi != b.pe:
+            b.pi[lo] = b.pi[lo] * f.i[interval] + b.pu[lo] * f.ki[interval]
+        b.pu[lo] *= f.m[interval]
     if loss.n_integrals:
         retreat_integrals(b, loss, t0, w.dt[interval], lo, n, grad)
 
@@ -847,7 +856,7 @@ cdef int maxima(Work *w, const Lanes *l, const Cable *cables, double T, double *
             for x in range(listed):
                 j = w.list[x]
                 before, after = e[j] + i[j] + l.d[j] - l.rates.a * u[j], E[j] + I[j] + l.d[j] - l.rates.a * U[j]
-                t = turning_point(l.rates, u[j], e[j], i[j], l.d[j], w.dt[g], before, after)
+                t = turning_point(l.rates, u[j], e[j], i[j], l.d[j], w.dt[g], E[j], I[j], before, after)
                 if t > 0.0:
                     before = u[j] * exp(-l.rates.a * t) + e[j] * kappa(l.rates.a, l.rates.b_e, t) + (
                         i[j] * kappa(l.rates.a, l.rates.b_i, t) + l.d[j] * kappa(l.rates.a, 0.0, t))
@@ -867,11 +876,12 @@ cdef int maxima(Work *w, const Lanes *l, const Cable *cables, double T, double *
         best[j] = l.E_L[j] + (l.c[j] if when[j] == INFINITY else top[j])
     return 0
 
-cdef double turning_point(Rates q, double u, double e, double i, double d, double T, double before, double after) noexcept nogil:
+cdef double turning_point(Rates q, double u, double e, double i, double d, double T, double e_T, double i_T, double before,
+                          double after) noexcept nogil:
     """Where u' changes from + to - within (0, T), -1 if nowhere; before, after: u' at both ends. exp(a t) u' is monotone where
     J' = -b_e e(t) - b_i i(t) keeps its sign, and J' has one zero at most: so there is one such point at most."""
     cdef double lo = 0.0, hi = T, t, v, dv, J, middle
-    cdef double E0 = q.b_e * e, I0 = -q.b_i * i, E1 = E0 * exp(-q.b_e * T), I1 = I0 * exp(-q.b_i * T)
+    cdef double E0 = q.b_e * e, I0 = -q.b_i * i, E1 = q.b_e * e_T, I1 = -q.b_i * i_T
     if (E0 > I0) != (E1 > I1) and E0 > 0.0 and I0 > 0.0 and q.b_e != q.b_i:
         middle = min(max(log(E0 / I0) / (q.b_e - q.b_i), 0.0), T)
         v = slope_at(q, u, e, i, d, middle, &dv)
@@ -979,6 +989,8 @@ cdef class LayerNet:
             s.constants, s.stride = &view[0], stride
             q = <const LIFCoef *> core.q(0)
             s.rates.a, s.rates.b_e, s.rates.b_i = q.a, q.b_ex, q.b_in
+            s.rates.t_peak = 1.0 / q.a if q.a == q.b_ex else log(q.b_ex / q.a) / (q.b_ex - q.a)
+            s.rates.k_peak = kappa(q.a, q.b_ex, s.rates.t_peak)
             for j in range(stride):
                 if j >= core.n:
                     view[2 * stride + j] = INFINITY

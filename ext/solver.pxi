@@ -27,6 +27,21 @@ cdef inline void add_current(Drive *drive, double J, double b) noexcept nogil:
         drive.rise -= J
         drive.rate -= b * J
 
+cdef inline void add_currents(Drive *drive, double J, double b, double K, double c) noexcept nogil:
+    """Two components. Where an inhibition K < 0 fades no slower than an excitation J > 0 does, b <= c, their sum gains less
+    than the inhibition alone: (J + K)' = -b J e^(-b s) - c K e^(-c s) <= (-c K - b J) e^(-c s)."""
+    cdef double growth
+    if J < K:
+        J, b, K, c = K, c, J, b
+    if J > 0.0 and K < 0.0 and b <= c:
+        growth = max(-c * K - b * J, 0.0)
+        drive.slope += J + K
+        drive.rise += growth / c
+        drive.rate += growth
+    else:
+        add_current(drive, J, b)
+        add_current(drive, K, c)
+
 cdef inline double crossing(double g, double d, double a) noexcept nogil:
     """First s at which d (1 - exp(-a s))/a reaches g >= 0; infinity if it never does."""
     cdef double q = a * g

@@ -3,7 +3,8 @@
 O1 runs once and fixes the order of events. Each side of a difference walks through the same events with the formulas of
 O1 and no rounding of times: arrivals and releases follow from the spikes, a spike is found by Newton's method from its
 old place. What may not happen between the two sides (a change of the order of spikes or of the events of a neuron)
-raises `Reordered`. Steps of 1e-12 in 90 digits leave about 24 correct ones, fewer where time constants are equal.
+raises `Reordered`. Steps of 1e-12 in 70 digits leave some 20 correct ones, also where time
+constants are equal.
 
 A loss is a function of a `Run`: spike times, V at given times, max V, integrals of V.
 The initial V_m is a parameter of its own: the derivative by E_L keeps it.
@@ -20,7 +21,7 @@ from mpmath import mp, mpf
 from oracle_mp import QIF, ExpPoly, Linear
 from plain import DEFAULTS, Net, Steps, later, number, stamp
 
-DIGITS = 90
+DIGITS = 70
 STEP = mpf(10) ** -12
 RELEASE, CURRENT, ARRIVAL, SPIKE = range(4)
 CLOSE = mpf(10) ** -9  # [ms] events of a neuron closer than this are simultaneous
@@ -121,22 +122,21 @@ class Run:
 
     def integral_V(self, name, i, decay=math.inf):
         """Integral of exp(-t/decay) V_m."""
-        rate, total = 1 / mpf(decay), mpf(0)
-        for (start, state), (stop, _) in self._trace(name, i):
-            total += mp.exp(-start * rate) * integral(shifted(potential(state), rate), stop - start)
-        return total
+        rate = 1 / mpf(decay)
+        pieces = self._pieces(name, i, ("V", rate), lambda V: shifted(V, rate))
+        return mp.fsum(mp.exp(-start * rate) * piece for start, piece in pieces)
 
     def integral_square(self, name, i, target=0.0):
         """Integral of (V_m - target)^2."""
-        total = mpf(0)
+        return mp.fsum(piece for _, piece in self._pieces(name, i, ("V^2", target), lambda V: squared(V, mpf(target))))
+
+    def _pieces(self, name, i, key, f):
+        """(start, integral of f(V) to the next event) between events; kept with the state it starts from."""
         for (start, state), (stop, _) in self._trace(name, i):
-            V = potential(state)
-            if isinstance(V, ExpPoly):
-                V = V.plus(ExpPoly({mpf(0): [mpf(-target)]}))
-                total += integral(product(V, V), stop - start)
-            else:
-                total += mp.quad(lambda t, V=V: (V(t) - target) ** 2, [0, stop - start])
-        return total
+            length = stop - start
+            if (key, length) not in state.integrals:
+                state.integrals[key, length] = integral(f(potential(state)), length)
+            yield start, state.integrals[key, length]
 
 
 class Cell:
@@ -159,6 +159,7 @@ class Cell:
         neuron = (QIF if pop.model == "QIF" else Linear)(pop, i)
         if run.plan.early[gid]:
             neuron.I_e = mpf(described["I_e"])
+        neuron.ahead, neuron.integrals = None, {}
         self.trace = [(mpf(run.plan.t_start), neuron)]
 
     def walk(self, spike):
@@ -197,14 +198,17 @@ class Cell:
             if isinstance(getattr(state, name, None), list):
                 setattr(neuron, name, list(getattr(state, name)))
         neuron.armed = True  # the order of events is known
-        vars(neuron).pop("ahead", None)
+        neuron.ahead, neuron.integrals = None, {}
         if kind == SPIKE:
-            t = at if wait is None else at + self.crossing(neuron, wait)
+            t = at if wait is None else at + crossing(state, wait)
         if t - at < -CLOSE:
             raise Reordered(f"events of a neuron of {self.pop.name} at {mp.nstr(at, 15)} and {mp.nstr(t, 15)} ms")
         if kind == SPIKE and isinstance(neuron, QIF):
             neuron.refractory = True  # V is infinite at the spike, and reset then
-        neuron.advance(t - at)
+        if isinstance(neuron, QIF):
+            neuron.advance(t - at)
+        else:
+            neuron.advance(t - at, potential(state))
         if kind == RELEASE:
             neuron.refractory = False
         elif kind == CURRENT:
@@ -216,21 +220,12 @@ class Cell:
             neuron.fire()
             if not self.edge:
                 neuron.refractory = True
-                if data in run.plan.unclamped:  # t_ref = 0, or a little more or less
-                    neuron.advance(mpf(self.t_ref))
-                    neuron.refractory, t = False, t + self.t_ref
         self.append(t, neuron, weight)
 
     def append(self, t, state, weight):
         self.trace.append((t, state))
         self.weights.append(weight)
         self.done += 1
-
-    def crossing(self, neuron, guess):
-        if isinstance(neuron, QIF):
-            return neuron.next_spike(guess + 1)
-        f = neuron.excess_ahead()
-        return newton(f, f.lowered(mpf(0)), guess)
 
 
 class Plan:
@@ -254,7 +249,7 @@ class Plan:
         for k, e in enumerate(net.edges):
             for m in range(len(e.i)):
                 rows[net.first(e.pre) + e.i[m]].append((k, m, net.first(e.post) + e.j[m]))
-        self.spikes, self.unclamped = [], set()
+        self.spikes = []
         self.events, self.early = defaultdict(list), defaultdict(list)
         for index, (epoch, offset, gid) in enumerate(found):
             now = epoch, offset
@@ -264,10 +259,7 @@ class Plan:
                 pop = net.pop(pop)
                 self.events[gid].append((now, SPIKE, index))
                 if pop.params.get("reset") != "none":
-                    if pop.value("t_ref", i) == 0:
-                        self.unclamped.add(index)
-                    else:
-                        self.events[gid].append((later(now, pop.value("t_ref", i)), RELEASE, index))
+                    self.events[gid].append((later(now, pop.value("t_ref", i)), RELEASE, index))
             for k, m, target in rows[gid]:
                 if net.edges[k].weight[m] != 0:
                     self.events[target].append((later(now, net.edges[k].delay[m]), ARRIVAL, (index, k, m)))
@@ -280,13 +272,32 @@ class Plan:
                         else:
                             self.early[gid].append(k)
         for gid, events in self.events.items():
-            events = sorted((e for e in events if e[0] < stop), key=lambda e: e[:2])
+            events = sorted((e for e in events if e[0] < stop), key=lambda e: rank(*e, found))
             waits, before = [], stamp(t_start)
             for now, *_ in events:
                 wait = oracle_mp.span(before, now)
                 waits.append(wait if wait > 0 else None)
                 before = now
             self.events[gid] = [(*e, w) for e, w in zip(events, waits, strict=True)]
+
+
+def rank(time, kind, data, found):
+    """The order of simultaneous events of a neuron; a release of its own spike at that time (t_ref = 0) comes after it."""
+    if kind == SPIKE:
+        return time, SPIKE, data, 0
+    if kind == RELEASE and found[data][:2] == time:
+        return time, SPIKE, data, 1
+    return time, kind, 0, 0
+
+
+def crossing(neuron, guess):
+    """Time from now of the spike that is about `guess` away."""
+    if isinstance(neuron, QIF):
+        return neuron.next_spike(guess + 1)
+    f = potential(neuron).plus(ExpPoly({mpf(0): [neuron.num["V_th"]]}), -1)
+    if neuron.model == "AdaptiveLIF":
+        f = f.plus(ExpPoly({1 / neuron.num["tau_sfa"]: [neuron.h]}), -1)
+    return newton(f, f.lowered(mpf(0)), guess)
 
 
 def newton(f, slope, t):
@@ -301,7 +312,7 @@ def newton(f, slope, t):
 
 def potential(neuron):
     """V_m as a function of the time from now, to the next event."""
-    if "ahead" not in vars(neuron):
+    if neuron.ahead is None:
         if neuron.refractory:
             neuron.ahead = ExpPoly({mpf(0): [neuron.V]})
         elif isinstance(neuron, QIF):
@@ -322,16 +333,20 @@ def shifted(f, rate):
     return lambda t: mp.exp(-rate * t) * f(t)
 
 
-def product(f, g):
-    out = ExpPoly()
+def squared(f, target):
+    """(f - target)^2."""
+    if not isinstance(f, ExpPoly):
+        return lambda t: (f(t) - target) ** 2
+    f = f.plus(ExpPoly({mpf(0): [target]}), -1)
+    out = {}
     for r, a in f.items():
-        for s, b in g.items():
-            c = [mpf(0)] * (len(a) + len(b) - 1)
+        for s, b in f.items():
+            c = out.setdefault(r + s, [])
+            c += [mpf(0)] * (len(a) + len(b) - 1 - len(c))
             for i, x in enumerate(a):
                 for j, y in enumerate(b):
                     c[i + j] += x * y
-            out = out.plus(ExpPoly({r + s: c}))
-    return out
+    return ExpPoly(out)
 
 
 def integral(f, length):

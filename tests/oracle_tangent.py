@@ -73,9 +73,6 @@ def tangent(net, T, found, direction):
                 neuron.clamped = True
                 neuron.advance(t)
                 neuron.V_m = neuron.V_reset
-                if spike in plan.unclamped:
-                    neuron.advance(t + neuron.t_ref)
-                    neuron.clamped = False
                 return
 
     for index, (gid, given) in enumerate(plan.spikes):

@@ -136,6 +136,39 @@ def next_spike(neuron):
 second = next_spike(0)
 assert second is not None
 np.testing.assert_allclose(t[i == 0][1], second, rtol=0, atol=1e-11)
+
+# Its gradients, against central differences: 1e-6 of the largest entry is what these can tell.
+source = net.add("more", 2, es.SpikeSource([2.0, 9.0, 15.0], [0, 1, 0]))
+extra = net.connect(source, net["cell"], weight=np.linspace(-40.0, 60.0, 2 * net["cell"].n), delay=0.5)
+
+
+def loss(response, targets):
+    spikes = response.spikes("cell")
+    return float(spikes.time @ np.cos(spikes.time)), {
+        "cell": es.Sensitivity(times=np.cos(spikes.time) - spikes.time * np.sin(spikes.time))}
+
+
+def run(**changes):
+    sim = es.Simulation(net, weight_dtype="float64")
+    for name, value in changes.items():
+        sim.set(extra if name == "weight" else net["cell"], **{name: value})
+    value, grads, _ = es.value_and_grad(sim, loss, duration=100.0)
+    return value, grads
+
+
+sim = es.Simulation(net, weight_dtype="float64")
+value, grads = run()
+names = ("tau_m", "tau_nmda", "nmda_ratio", "C_m")
+at = {name: np.broadcast_to(net["cell"].model.values[name], net["cell"].n).copy() for name in names}
+at["weight"] = sim.edges(extra).weight
+for name, base in at.items():
+    exact = getattr(grads[extra] if name == "weight" else grads["cell"], name)
+    h = 1e-6 * max(1.0, np.abs(base).max())
+    for k in range(len(base)):
+        up, down = base.copy(), base.copy()
+        up[k], down[k] = up[k] + h, down[k] - h
+        difference = (run(**{name: up})[0] - run(**{name: down})[0]) / (2 * h)
+        assert abs(difference - exact[k]) <= 1e-6 * np.abs(exact).max(), (name, k, difference, exact[k])
 """
 
 

@@ -25,10 +25,15 @@ seeds = st.integers(0, 10**6)
 few = settings(max_examples=4)
 
 
-def gradient(net, loss, T=T, inputs=None, **options):
+def value_and_grad(sim, loss, inputs=None, **options):
+    """By the executor for any network."""
+    return es.value_and_grad(sim, loss, inputs, duration=T, **{"executor": "events"} | options)
+
+
+def gradient(net, loss, inputs=None, **options):
     """(value, {(holder, name): derivatives in the order of the plain net}, response)."""
     sim, pops, projections = simulation(net)
-    value, grads, response = es.value_and_grad(sim, loss, inputs, duration=T, **options)
+    value, grads, response = value_and_grad(sim, loss, inputs, **options)
     named = {(holder, name): found(net, grads, pops, projections, holder, name) for holder, name, _ in places(explicit(net))}
     return value, named, response
 
@@ -161,9 +166,9 @@ def test_batches_add_up(seed):
     inputs = two_batches(net, seed)
     loss = Loss(net, T, "times")
     sim, pops, projections = simulation(net)
-    whole, grads, response = es.value_and_grad(sim, loss, inputs, duration=T)
+    whole, grads, response = value_and_grad(sim, loss, inputs)
     spikes_of(response, net)
-    parts = [es.value_and_grad(sim, loss, [sample], duration=T) for sample in inputs]
+    parts = [value_and_grad(sim, loss, [sample]) for sample in inputs]
     assert whole == pytest.approx(sum(value for value, _, _ in parts), rel=1e-12)
     for k in range(len(net.edges)):
         for name in ("weight", "delay"):
@@ -181,7 +186,7 @@ def test_threads_change_no_bit(B):
     net = large(5, n=60)
     inputs = two_batches(net, 5, B)
     sim, pops, projections = simulation(net)
-    runs = [es.value_and_grad(sim, Loss(net, T, "integral_V"), inputs, duration=T, threads=threads) for threads in (1, 2, 3, 1)]
+    runs = [value_and_grad(sim, Loss(net, T, "integral_V"), inputs, threads=threads) for threads in (1, 2, 3, 1)]
     for value, grads, _ in runs[1:]:
         assert value == runs[0][0]
         for thing in [*pops.values(), *projections]:
@@ -285,8 +290,8 @@ def test_what_cannot_matter_has_no_derivative(seed):
 def test_only_what_is_asked_for(seed):
     net = large(seed, n=20)
     sim, pops, projections = simulation(net)
-    _, everything, _ = es.value_and_grad(sim, LinearTimes(net), duration=T)
-    _, grads, _ = es.value_and_grad(sim, LinearTimes(net), duration=T, wrt={"weight", "tau_m"})
+    _, everything, _ = value_and_grad(sim, LinearTimes(net))
+    _, grads, _ = value_and_grad(sim, LinearTimes(net), wrt={"weight", "tau_m"})
     assert vars(grads[projections[0]]).keys() == {"weight"} and vars(grads[pops["a"]]).keys() == {"tau_m"}
     for thing, name in ((projections[0], "weight"), (projections[1], "weight"), (pops["a"], "tau_m")):
         assert np.array_equal(getattr(grads[thing], name), getattr(everything[thing], name))

@@ -95,8 +95,7 @@ cdef class AdaptivePopulation(Population):
         cdef double gained = s.u * expm1(-p.a * t) + p.k * adaptive_psp(s, p, t) - s.h * expm1(-p.b_sfa * t)
         cdef Drive drive
         drive.slope, drive.rise, drive.rate = -sign * p.a * (s.u - s.h + gained), 0.0, 0.0
-        add_current(&drive, k * s.I_ex * exp(-p.b_ex * t), p.b_ex)
-        add_current(&drive, k * s.I_in * exp(-p.b_in * t), p.b_in)
+        add_currents(&drive, k * s.I_ex * exp(-p.b_ex * t), p.b_ex, k * s.I_in * exp(-p.b_in * t), p.b_in)
         add_current(&drive, -k * s.I_stc * exp(-p.b_stc * t), p.b_stc)
         add_current(&drive, sign * (p.b_sfa - p.a) * s.h * exp(-p.b_sfa * t), p.b_sfa)
         add_current(&drive, k * s.I_e, 0.0)

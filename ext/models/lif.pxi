@@ -91,8 +91,7 @@ cdef class LIFPopulation(Population):
             # c - u(t) from differences: an early crossing keeps its relative accuracy
             gained = s.u * expm1(-p.a * t) + lif_psp(s, p, &e, t)
         drive.slope, drive.rise, drive.rate = -sign * p.a * (s.u + gained), 0.0, 0.0
-        add_current(&drive, k * s.I_ex * e.ex, p.b_ex)
-        add_current(&drive, k * s.I_in * e.i, p.b_in)
+        add_currents(&drive, k * s.I_ex * e.ex, p.b_ex, k * s.I_in * e.i, p.b_in)
         add_current(&drive, k * s.I_e, 0.0)
         return approach(sign * ((p.c - s.u) - gained), p.a, drive, self.mode, ON_THRESHOLD * (fabs(p.c) + fabs(s.u)))
 
