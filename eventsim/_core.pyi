@@ -395,3 +395,43 @@ MEMBRANE: dict[str, Any]
 SYNAPSES: dict[str, Any]
 RESET: dict[str, tuple[str, ...]]
 RESETS: dict[str, int]
+
+# ---- feed-forward layers: batches of SpikeTrains
+
+class LayerNet:
+    cables_of: list[list[int]]
+    def __init__(self, engine: Engine, order: list[int], columns: dict[int, tuple[_I32 | _I64, ...] | None]) -> None: ...
+
+class StageLoss:
+    def __init__(
+        self,
+        times: _F64 | None = None,
+        max_V: _F64 | None = None,
+        found: tuple[Any, Any, Any] | None = None,
+        decay_rates: _F64 | None = None,
+        integrals: _F64 | None = None,
+        look_times: _F64 | None = None,
+        looks: _F64 | None = None,
+    ) -> None: ...
+
+class LayerChunk:
+    first: int
+    n: int
+    found: dict[int, tuple[Any, Any, Any]]
+    def __init__(self, net: LayerNet, first: int, n: int, duration: float) -> None: ...
+    def give(self, population: int, times: _F64, ids: _I32, starts: _I64) -> None: ...
+    def forward(self) -> None: ...
+    def spikes(self, population: int) -> tuple[_I64, _F64, _I64, _F64]: ...
+    def count(self, population: int) -> int: ...
+    def maxima(self, population: int, best: _F64) -> None: ...
+    def watch(self, population: int, looks: _F64, decay_rate: float, seen: _F64, integral: _F64) -> None: ...
+    def backward(
+        self,
+        losses: dict[int, StageLoss],
+        wanted: dict[int, tuple[int, int]],
+        grads: _F64,
+        adjoints: dict[int, int],
+        times: dict[int, _F64],
+        rates: bool,
+        drive: bool,
+    ) -> None: ...

@@ -21,7 +21,7 @@ class Difference(NamedTuple):
     Attributes
     ----------
     parameter : "population.name[neuron]", "projection.weight[synapse]" (in the order of ``sim.edges``) or "source.times[spike]"
-    exact, difference : the derivative by `value_and_grad`, and by a difference of two (one-sided: three) values
+    exact, difference : the derivative by `value_and_grad`, and by differences
     error : their distance relative to the largest derivative by parameters of that name of that object
     note : a spike that appears, vanishes or changes its place in the order between the values; empty if none does
     """
@@ -63,11 +63,11 @@ class GradientCheck:
 
 
 class _Place(NamedTuple):
-    """Entry `index` of the array `name` that belongs to `thing`."""
+    """An entry of the array `name` that belongs to `thing`."""
 
     thing: Population | Projection
     name: str
-    index: int
+    entry: int
 
 
 def check_gradient(
@@ -78,16 +78,18 @@ def check_gradient(
     *,
     parameters: Iterable[str] | None = None,
     duration: float | None = None,
-    eps: float = 1e-5,
+    eps: float = 1e-4,
     entries: int = 3,
     seed: int = 0,
     **options: Any,
 ) -> GradientCheck:
     """Compare exact derivatives with central differences of the loss.
 
-    .. math:: dL/dp \\approx (L(p + h) - L(p - h))/(2h), \\qquad h = \\epsilon \\max(|p|, 1)
+    .. math::
+        D(h) = \\frac{L(p + h) - L(p - h)}{2h}, \\qquad dL/dp \\approx D(h/2) + \\frac{D(h/2) - D(h)}{3},
+        \\qquad h = \\epsilon \\max(|p|, 1)
 
-    with three values on one side where p - h is not allowed (a delay of 0). Where a spike appears, vanishes or changes places
+    or three values on one side where p - h is not allowed (a delay of 0). Where a spike appears, vanishes or changes places
     with another between the values, the loss may jump and a difference is no derivative: such rows say which spike.
 
     Parameters
@@ -95,8 +97,8 @@ def check_gradient(
     network, loss, inputs, targets, duration [ms] : as in `value_and_grad`
     parameters : only those of these names ("weight", "delay", "times", "tau_m", ...); default all. Input times are looked at
         if inputs are given
-    eps : relative step. Small steps suffer from rounding, large ones from curvature; 2**-10 at least is used for weights kept
-        in single precision
+    eps : relative step h. Small steps suffer from rounding, large ones from curvature; 2**-9 at least is used for weights
+        kept in single precision
     entries : so many of each array: the one with the largest derivative, others drawn with `seed`. Entries that are infinite,
         and weights of 0, are left out
     options : passed on to `value_and_grad` (``threads``, ``executor``)
@@ -125,7 +127,8 @@ def check_gradient(
     trial = _Trial(sim, loss, trains, targets, response.duration, options)
     rng = np.random.default_rng(seed)
     rows = []
-    for thing in [*sim.network.projections, *sim.network.populations]:
+    things: list[Population | Projection] = [*sim.network.projections, *sim.network.populations]
+    for thing in things:
         for name, derivatives in vars(grads[thing]).items():
             if wanted is not None and name not in wanted:
                 continue
@@ -175,20 +178,20 @@ class _Trial:
 
     def at(self, place: _Place, x: float) -> tuple[float, float, Response]:
         """(the number that could be stored, loss, response) with x in place."""
-        thing, name, index = place
+        thing, name, k = place
         sim, trains = self.sim._fork(), dict(self.trains)
         if isinstance(thing, Projection):
             values = getattr(sim.edges(thing), name)
-            values[index] = x
+            values[k] = x
             sim.set(thing, **{name: values})
             if name == "weight":
-                x = float(sim.edges(thing).weight[index])
+                x = float(sim.edges(thing).weight[k])
         elif name == "times":
             times = trains[thing].times.copy()
-            times[index] = x
+            times[k] = x
             trains[thing] = SpikeTrains(times, trains[thing].ids, trains[thing].starts)
         else:
-            sim.set(thing[[index]], **{name: x})
+            sim.set(thing[[k]], **{name: x})
         value, _, response = value_and_grad(
             sim, self.loss, trains or None, self.targets, duration=self.duration, wrt=(), **self.options
         )
@@ -196,17 +199,19 @@ class _Trial:
 
     def difference(self, place: _Place, eps: float) -> tuple[float, str]:
         """(difference quotient, note)."""
-        x = float(self.values(place.thing, place.name)[place.index])  # type: ignore[index]
+        x = float(self.values(place.thing, place.name)[place.entry])  # type: ignore[index]
         if place.name == "weight" and self.sim._weight_dtype == "float32":
-            eps = max(eps, 2.0**-10)
+            eps = max(eps, 2.0**-9)
         h = eps * max(abs(x), 1.0)
         if x - h < 0 <= x and place.name in ("delay", "t_ref", "q_sfa", "times"):
             # parabola through three values on the admissible side
             (x0, f0, a), (x1, f1, _), (x2, f2, b) = (self.at(place, x + k * h) for k in range(3))
             d1, d2 = (f1 - f0) / (x1 - x0), (f2 - f0) / (x2 - x0)
             return d1 + (d1 - d2) * (x1 - x0) / (x2 - x1), self.note(a, b)
-        (x0, f0, a), (x1, f1, b) = self.at(place, x - h), self.at(place, x + h)
-        return (f1 - f0) / (x1 - x0), self.note(a, b)
+        (x0, f0, a), (x3, f3, b) = self.at(place, x - h), self.at(place, x + h)
+        (x1, f1, _), (x2, f2, _) = self.at(place, x - h / 2), self.at(place, x + h / 2)
+        wide, narrow = (f3 - f0) / (x3 - x0), (f2 - f1) / (x2 - x1)
+        return narrow + (narrow - wide) / (((x3 - x0) / (x2 - x1)) ** 2 - 1.0), self.note(a, b)
 
     def note(self, below: Response, above: Response) -> str:
         """How the spikes at a smaller and a larger value differ."""

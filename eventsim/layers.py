@@ -8,6 +8,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,8 @@ def unsuitable(sim: Any) -> str | None:
         reset = getattr(core.model, "reset", "value")
         if reset == "none":
             return f"{where}: reset='none'"
-        if reset == "subtract" and core.n and np.any(core.state[:, _core.HEAD_WIDTH] >= core.parameters["V_th"] - core.parameters["E_L"]):
+        u = core.state[:, _core.HEAD_WIDTH]
+        if reset == "subtract" and np.any(u >= core.parameters["V_th"] - core.parameters["E_L"]):
             return f"{where}: V_m starts at or above V_th with reset='subtract'"
     for projection in sim.network.projections:
         if sim._engine.populations[projection.post.index].model.__class__.__name__ == "SpikeSource":
@@ -69,7 +71,7 @@ def _columns(rows: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     neurons side by side. Else the synapses by target: where those of each start, their sources, their places."""
     n, sources = rows.post.n, len(rows.indptr) - 1
     counts = np.diff(rows.indptr)
-    if len(rows.delay) == 1 and np.all(counts == n) and np.array_equal(rows.indices, np.tile(np.arange(n, dtype=np.int32), sources)):
+    if len(rows.delay) == 1 and np.all(counts == n) and np.all(rows.indices.reshape(sources, n) == np.arange(n)):
         return None
     order = np.argsort(rows.indices, kind="stable")
     source = np.repeat(np.arange(sources, dtype=np.int32), counts)[order]
@@ -96,8 +98,8 @@ def _sorted(rows: Any, columns: Any, uneven: bool) -> Any:
     if columns is not None or not uneven:
         return columns
     n, sources = rows.post.n, len(rows.indptr) - 1
-    synapse = np.arange(n * sources, dtype=np.int64).reshape(sources, n).T.ravel()
-    return np.arange(n + 1, dtype=np.int64) * sources, np.tile(np.arange(sources, dtype=np.int32), n), np.ascontiguousarray(synapse)
+    source, synapse = np.tile(np.arange(sources, dtype=np.int32), n), np.arange(n * sources, dtype=np.int64).reshape(sources, n)
+    return np.arange(n + 1, dtype=np.int64) * sources, source, synapse.T.ravel()
 
 
 class LayerRuns:
@@ -130,9 +132,10 @@ class LayerRuns:
         self._rows = [(rows.indices, rows.weight) for rows in sim._engine.projections]
         self._sizes = [len(indices) for indices, _ in self._rows]
         B = self.n_samples
-        pieces = max(1, min(B, 16, max(2, 2**19 // (1 + sum(self._sizes)))))
+        work = sum(len(trains.times) for trains in self.inputs.values()) * sum(core.n for core in self._cores)
+        pieces = max(1, min(B, 16, work // 8192, max(2, 2**19 // (1 + sum(self._sizes)))))
         cuts = [B * k // pieces for k in range(pieces + 1)]
-        self._chunks = [_core.LayerChunk(self._net, lo, hi - lo, self.duration) for lo, hi in zip(cuts, cuts[1:], strict=False)]
+        self._chunks = [_core.LayerChunk(self._net, lo, hi - lo, self.duration) for lo, hi in pairwise(cuts)]
         self._each(self._forward)
         self._spikes: dict[int, tuple[np.ndarray, ...]] = {}
         self._max_V: dict[int, np.ndarray] = {}
@@ -218,8 +221,8 @@ class LayerRuns:
         rates, drive = asked(*SHARED), asked("I_e", "C_m")
         tables = {k: self._tables(s, self._cores[k].n) for k, s in sensitivities.items()}
 
-        def work(chunk: Any) -> np.ndarray:
-            grads = np.zeros(place)
+        def work(chunk: Any, grads: np.ndarray | None = None) -> np.ndarray:
+            grads = np.zeros(place) if grads is None else grads
             losses = {}
             for k, table in tables.items():
                 mine = dict(table)
@@ -232,10 +235,15 @@ class LayerRuns:
             chunk.backward(losses, wanted, grads, adjoints, times, rates, drive)
             return grads
 
-        parts = self._each(work)
-        total = parts[0]
-        for part in parts[1:]:
-            total += part
+        if self.threads == 1:  # one array for all chunks but the first: new memory costs more than the sums
+            total, part = work(self._chunks[0]), np.empty(place if len(self._chunks) > 1 else 0)
+            for chunk in self._chunks[1:]:
+                part[:] = 0.0
+                total += work(chunk, part)
+        else:
+            total, *parts = self._each(work)
+            for part in parts:
+                total += part
         return self._named(total, wanted, adjoints, times, sensitivities, wrt)
 
     def _tables(self, s: Sensitivity, n: int) -> dict[str, Any]:

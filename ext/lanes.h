@@ -25,7 +25,11 @@
 
 enum { BLOCK = 8 };
 
-typedef struct { double a, b_e, b_i, t_peak, k_peak; } Rates;   /* [1/ms]; kappa(a, b_e, t) is largest at t_peak */
+typedef struct {
+    double a, b_e, b_i;         /* [1/ms] */
+    double t_peak, k_peak;      /* kappa(a, b_e, t) is largest, k_peak, at t_peak */
+    int64_t driven;             /* is any d not 0? */
+} Rates;
 typedef struct { double *m, *e, *i, *ke, *ki, *k0; } Factors;   /* per interval dt: exp(-a dt), exp(-b dt), kappa(a, b, dt), kappa(a, 0, dt) */
 
 /* ---- exp, expm1, log1p */
@@ -93,32 +97,39 @@ INLINE double lane_kappa(double slower, double difference, double t)
     return difference == 0.0 ? slower * t : slower * (-lane_expm1(-difference * t) * inverse);
 }
 
-LANES void eventsim_factors(int64_t n, const double *dt, Rates q, Factors f)
+/* expm1(-a t), exp(-b_e t) and kappa(a, b_e, t) from two exponentials */
+typedef struct { double z, e, k; } Pair;
+INLINE Pair lane_pair(Rates q, double t)
 {
-    const double de = fabs(q.b_e - q.a), di = fabs(q.b_i - q.a);
-    const int one_current = q.b_e == q.b_i;
+    const double difference = fabs(q.b_e - q.a), inverse = 1.0 / difference;
+    double z = lane_expm1(-(q.b_e < q.a ? q.b_e : q.a) * t), w = lane_expm1(-difference * t);
+    double slower = 1.0 + z, faster = slower + slower * w;
+    Pair x = {q.b_e < q.a ? z + slower * w : z, q.b_e < q.a ? slower : faster, slower * (difference == 0.0 ? t : -w * inverse)};
+    return x;
+}
+
+LANES void eventsim_factors(int64_t n, const double *restrict dt, Rates q, Factors f)
+{
+    const double tau = 1.0 / q.a;
+    double *restrict m = f.m, *restrict e = f.e, *restrict i = f.i, *restrict ke = f.ke, *restrict ki = f.ki, *restrict k0 = f.k0;
     int64_t j;
     for (j = 0; j < n; j++) {
-        double z = lane_expm1(-q.a * dt[j]);
-        f.m[j] = 1.0 + z;
-        f.k0[j] = -z / q.a;
-        f.e[j] = lane_exp(-q.b_e * dt[j]);
+        Pair x = lane_pair(q, dt[j]);
+        m[j] = 1.0 + x.z;
+        k0[j] = -x.z * tau;
+        e[j] = x.e;
+        ke[j] = x.k;
     }
-    for (j = 0; j < n; j++) {
-        double slower = q.b_e < q.a ? f.e[j] : f.m[j];
-        f.ke[j] = de == 0.0 ? slower * dt[j] : slower * (-lane_expm1(-de * dt[j]) / de);
-    }
-    if (one_current) {
-        memcpy(f.i, f.e, n * sizeof(double));
-        memcpy(f.ki, f.ke, n * sizeof(double));
-        return;
-    }
-    for (j = 0; j < n; j++) {
-        double slower;
-        f.i[j] = lane_exp(-q.b_i * dt[j]);
-        slower = q.b_i < q.a ? f.i[j] : f.m[j];
-        f.ki[j] = di == 0.0 ? slower * dt[j] : slower * (-lane_expm1(-di * dt[j]) / di);
-    }
+    if (q.b_e == q.b_i)
+        for (j = 0; j < n; j++) {
+            i[j] = e[j];
+            ki[j] = ke[j];
+        }
+    else
+        for (j = 0; j < n; j++) {
+            i[j] = lane_exp(-q.b_i * dt[j]);
+            ki[j] = lane_kappa(q.b_i < q.a ? i[j] : m[j], fabs(q.b_i - q.a), dt[j]);
+        }
 }
 
 /* ---- forward */
@@ -150,39 +161,43 @@ LANES void eventsim_receive(int64_t n, Rates q, const double *restrict w, const 
 INLINE int64_t lane_gap(int64_t n, double t0, double t1, Rates q, Factors f, int64_t g,
                         const double *restrict u, const double *restrict e, const double *restrict i,
                         const double *restrict d, const double *restrict c, const double *restrict free,
-                        double *restrict U, double *restrict E, double *restrict I, int32_t *restrict list, int one)
+                        double *restrict U, double *restrict E, double *restrict I, int32_t *restrict list, int one, int driven)
 {
     const double m = f.m[g], me = f.e[g], mi = f.i[g], ke = f.ke[g], ki = f.ki[g], k0 = f.k0[g];
-    const double rho = mi < me ? mi / me : 1.0, most = t1 - t0 < q.t_peak ? ke : q.k_peak, tiny = 1e-13;
+    const double tiny = 1e-12, more = 1.0 + tiny;           /* every bound is a little wider than rounding */
+    const double rho = (mi < me ? mi / me : 1.0) - tiny, most = more * (t1 - t0 < q.t_peak ? ke : q.k_peak);
     int64_t listed = 0;
     for (int64_t b = 0; b < n; b += BLOCK) {
         int64_t flag[BLOCK], any = 0;
         for (int64_t x = 0; x < BLOCK; x++) {
-            int64_t j = b + x, held = free[j] >= t0, may, falls;
-            double fallen = u[j] * m, J = (one ? e[j] : e[j] + i[j]) + d[j], du = J - q.a * u[j];
-            double size = tiny * (fabs(c[j]) + fabs(u[j]) + k0 * (one ? fabs(e[j]) + fabs(d[j]) : e[j] - i[j] + fabs(d[j])));
-            double end = fallen + ((one ? e[j] * ke : e[j] * ke + i[j] * ki) + d[j] * k0);
-            double Ee = e[j] * me, Ei = one ? 0.0 : i[j] * mi, drive;
-            falls = one ? e[j] >= 0.0 : (q.b_e * e[j] + q.b_i * i[j] >= 0.0) & (q.b_e * Ee + q.b_i * Ei >= 0.0);
-            may = falls & (du > 0.0) & ((J - q.a * c[j]) + q.a * size > m * du);
-            if (!one)
-                may |= !falls & ((q.b_e * e[j] + q.b_i * i[j] > 0.0) | (q.b_e * Ee + q.b_i * Ei > 0.0));
-            drive = one ? e[j] : e[j] + i[j] * rho;
-            drive = most * (drive > 0.0 ? drive : 0.0) + k0 * (d[j] > 0.0 ? d[j] : 0.0);
-            may &= (fallen > u[j] ? fallen : u[j]) + drive + size >= c[j];
-            may |= end + size >= c[j];
-            may |= u[j] >= c[j];
-            may = (held & (free[j] < t1)) | (!held & may);
+            int64_t j = b + x, held = free[j] >= t0;
+            double fallen = u[j] * m, drive = one ? e[j] : e[j] * more + i[j] * rho;
+            double highest = (fallen > u[j] ? fallen : u[j]) + most * (drive > 0.0 ? drive : 0.0);
+            double end = fallen + (one ? e[j] * ke : e[j] * ke + i[j] * ki);
+            if (driven) {
+                highest += k0 * (d[j] > 0.0 ? d[j] : 0.0);
+                end += d[j] * k0;
+            }
+            flag[x] = (held & (free[j] < t1)) | (!held & (highest + tiny * fabs(c[j]) >= c[j]));
             U[j] = held ? u[j] : end;
-            E[j] = Ee;
-            I[j] = Ei;
-            flag[x] = may;
-            any |= may;
+            E[j] = e[j] * me;
+            if (!one)
+                I[j] = i[j] * mi;
+            any |= flag[x];
         }
-        if (any)
-            for (int64_t x = 0; x < BLOCK; x++)
-                if (flag[x])
-                    list[listed++] = (int32_t) (b + x);
+        if (!any)
+            continue;
+        for (int64_t x = 0; x < BLOCK; x++) {
+            int64_t j = b + x, held = free[j] >= t0;
+            double J = e[j] + i[j] + d[j], du = J - q.a * u[j], wide = tiny * (fabs(c[j]) + k0 * (fabs(e[j]) - i[j] + fabs(d[j])));
+            double before = q.b_e * e[j] + q.b_i * i[j], after = q.b_e * E[j] + q.b_i * I[j];
+            int64_t falls = (before >= 0.0) & (after >= 0.0), rises = (before <= 0.0) & (after <= 0.0);
+            int64_t reached = (U[j] + wide >= c[j]) | (u[j] >= c[j]);
+            flag[x] &= held | reached | (!falls & !rises) | (falls & (du > 0.0) & ((J - q.a * c[j]) + q.a * wide > m * du));
+        }
+        for (int64_t x = 0; x < BLOCK; x++)
+            if (flag[x])
+                list[listed++] = (int32_t) (b + x);
     }
     return listed;
 }
@@ -191,9 +206,14 @@ LANES int64_t eventsim_gap(int64_t n, double t0, double t1, Rates q, Factors f, 
                            const double *i, const double *d, const double *c, const double *free, double *U, double *E, double *I,
                            int32_t *list)
 {
-    if (q.b_e == q.b_i)
-        return lane_gap(n, t0, t1, q, f, g, u, e, i, d, c, free, U, E, I, list, 1);
-    return lane_gap(n, t0, t1, q, f, g, u, e, i, d, c, free, U, E, I, list, 0);
+    const int one = q.b_e == q.b_i;
+    if (one && !q.driven)
+        return lane_gap(n, t0, t1, q, f, g, u, e, i, d, c, free, U, E, I, list, 1, 0);
+    if (one)
+        return lane_gap(n, t0, t1, q, f, g, u, e, i, d, c, free, U, E, I, list, 1, 1);
+    if (!q.driven)
+        return lane_gap(n, t0, t1, q, f, g, u, e, i, d, c, free, U, E, I, list, 0, 0);
+    return lane_gap(n, t0, t1, q, f, g, u, e, i, d, c, free, U, E, I, list, 0, 1);
 }
 
 /* `crossing` of solver.pxi without branches, for a > 0. */
@@ -218,15 +238,14 @@ INLINE double lane_wait(double g, double a, double slope, double rise, double ra
     return a * g >= slope + rise ? INFINITY : wait;
 }
 
-/* What a membrane gains within t, and the currents then. */
-typedef struct { double gained, e, i; } Flow;
+/* What a membrane gains within t, the currents then, and exp(-a t). */
+typedef struct { double gained, e, i, left; } Flow;
 INLINE Flow lane_flow(Rates q, double u, double e, double i, double d, double t, int one)
 {
     const double tau = 1.0 / q.a;
-    double z = lane_expm1(-q.a * t), fe = lane_exp(-q.b_e * t), fi = one ? 0.0 : lane_exp(-q.b_i * t);
-    double ke = lane_kappa(q.b_e < q.a ? fe : 1.0 + z, fabs(q.b_e - q.a), t);
-    double ki = one ? 0.0 : lane_kappa(q.b_i < q.a ? fi : 1.0 + z, fabs(q.b_i - q.a), t);
-    Flow flow = {u * z + ((one ? e * ke : e * ke + i * ki) - d * (z * tau)), e * fe, i * fi};
+    Pair x = lane_pair(q, t);
+    double fi = one ? 0.0 : lane_exp(-q.b_i * t), ki = one ? 0.0 : lane_kappa(q.b_i < q.a ? fi : 1.0 + x.z, fabs(q.b_i - q.a), t);
+    Flow flow = {u * x.z + ((one ? e * x.k : e * x.k + i * ki) - d * (x.z * tau)), e * x.e, i * fi, 1.0 + x.z};
     return flow;
 }
 
@@ -239,7 +258,7 @@ typedef struct {
 
 /* One step of a lane whose J' has one sign: Halley's, kept between lo, before the crossing, and hi. Where u is below c and
  * rises, the crossing is yet to come, if there is one; there is none if the tangent (see above) does not reach c before T. */
-INLINE void lane_step(Block *restrict x, int j, Rates q, Flow now, double left)
+INLINE void lane_step(Block *restrict x, int j, Rates q, Flow now)
 {
     double t = x->t[j], J = now.e + now.i + x->d[j], du = J - q.a * (x->u[j] + now.gained), g = (x->c[j] - x->u[j]) - now.gained;
     double d2 = -(q.b_e * now.e + q.b_i * now.i) - q.a * du, d3 = q.b_e * q.b_e * now.e + q.b_i * q.b_i * now.i - q.a * d2;
@@ -247,7 +266,7 @@ INLINE void lane_step(Block *restrict x, int j, Rates q, Flow now, double left)
     int64_t on = x->on[j], above = !(g > 0.0), start = t == 0.0, open, none, lost, close;
     x->sure[j] |= above;
     open = on & !x->sure[j];
-    none = open & ((start & (du <= 0.0)) | ((du > 0.0) & ((du - q.a * g) * left <= x->m[j] * du)));
+    none = open & ((start & (du <= 0.0)) | ((du > 0.0) & ((du - q.a * g) * now.left <= x->m[j] * du)));
     lost = open & !start & (du <= 0.0);
     x->lo[j] = on & !above ? t : x->lo[j];
     x->hi[j] = on & above ? t : x->hi[j];
@@ -285,8 +304,8 @@ INLINE void lane_search(Block *restrict x, Rates q, int one)
     int64_t going = 0, unsure = 0;
     int j, rounds;
     for (j = 0; j < BLOCK; j++) {
-        Flow now = {0.0, x->e[j], x->i[j]};
-        lane_step(x, j, q, now, 1.0);
+        Flow now = {0.0, x->e[j], x->i[j], 1.0};
+        lane_step(x, j, q, now);
         going |= x->on[j];
         unsure |= x->on[j] & !x->sure[j];
     }
@@ -302,7 +321,7 @@ INLINE void lane_search(Block *restrict x, Rates q, int one)
         going = 0;
         for (j = 0; j < BLOCK; j++) {
             Flow now = lane_flow(q, x->u[j], x->e[j], x->i[j], x->d[j], x->t[j], one);
-            lane_step(x, j, q, now, lane_exp(-q.a * x->t[j]));
+            lane_step(x, j, q, now);
             going |= x->on[j];
         }
     }

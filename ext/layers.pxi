@@ -19,6 +19,7 @@ cdef extern from "lanes.h" nogil:
     enum: BLOCK
     ctypedef struct Rates:
         double a, b_e, b_i, t_peak, k_peak
+        int64_t driven
     ctypedef struct Factors:
         double *m
         double *e
@@ -301,26 +302,33 @@ cdef int walk(Work *w, const Lanes *l, const Cable *cables, double T, Tape *tape
     cdef double *E = w.lane[4]
     cdef double *I = w.lane[5]
     cdef double *free_at = w.lane[6]
+    cdef double *streak = w.lane[20]
     cdef Py_ssize_t g, j, listed
     cdef double t0 = 0.0, t1
+    cdef int code
     if prepare_gaps(w, l.rates, T, 0):
-        return -1
+        return NO_MEMORY
     eventsim_factors(w.n + 1, w.dt, l.rates, w.f)
     begin(l, u, e, i)
     for j in range(l.padded):
-        free_at[j] = -INFINITY
+        free_at[j], I[j], streak[j] = -INFINITY, 0.0, 0.0
     for g in range(w.n + 1):
         t1 = w.arrivals[g].time if g < w.n else T
         if w.dt[g] > 0.0:
             listed = eventsim_gap(l.padded, t0, t1, l.rates, w.f, g, u, e, i, l.d, l.c, free_at, U, E, I, w.list)
-            if listed and spikes_of_gap(w, l, t0, t1, listed, u, e, i, U, E, I, free_at, tape):
-                return -1
+            if listed:
+                code = spikes_of_gap(w, l, t0, t1, listed, u, e, i, U, E, I, free_at, tape)
+                if code:
+                    return code
             u, U = U, u
             e, E = E, e
             i, I = I, i
         if g < w.n:
             eventsim_receive(l.n, l.rates, cables[w.arrivals[g].cable].w + w.arrivals[g].synapse, l.k, e, i)
         t0 = t1
+    for j in range(l.n):
+        if not isfinite(u[j] + (e[j] + i[j])):
+            return NOT_FINITE
     return 0
 
 cdef int spikes_of_gap(Work *w, const Lanes *l, double t0, double t1, Py_ssize_t n, const double *u, const double *e,
@@ -338,6 +346,7 @@ cdef int spikes_of_gap(Work *w, const Lanes *l, double t0, double t1, Py_ssize_t
     cdef double *u1 = w.lane[17]
     cdef double *e1 = w.lane[18]
     cdef double *i1 = w.lane[19]
+    cdef double *streak = w.lane[20]
     cdef double dt = t1 - t0
     cdef Py_ssize_t x, j, more
     cdef Fired *s
@@ -354,7 +363,7 @@ cdef int spikes_of_gap(Work *w, const Lanes *l, double t0, double t1, Py_ssize_t
             origin[x], u0[x], e0[x], i0[x], d[x], c[x], u1[x], e1[x], i1[x] = 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0
         eventsim_crossings(n, dt, l.rates, CLOSE, origin, u0, e0, i0, d, c, e1, i1, u1, spike, slope, start)
         if room_for_spikes(tape, n):
-            return -1
+            return NO_MEMORY
         more = 0
         for x in range(n):
             j = w.item[x]
@@ -367,6 +376,9 @@ cdef int spikes_of_gap(Work *w, const Lanes *l, double t0, double t1, Py_ssize_t
                 s.time, s.rank, s.slope, s.release = t0 + (origin[x] + spike[x]), l.first + j, slope[x], 0.0
                 if s.time == 0.0:       # above threshold from the start: nothing moves this spike
                     s.slope = INFINITY
+                streak[j] = streak[j] + 1.0 if spike[x] < RUNAWAY_ISI and l.t_ref[j] < RUNAWAY_ISI else 0.0
+                if streak[j] > RUNAWAY:
+                    return RAN_AWAY
                 w.last[j] = tape.n
                 tape.n += 1
                 free_at[j], U[j] = s.time + l.t_ref[j], l.r[j]
@@ -377,20 +389,20 @@ cdef int spikes_of_gap(Work *w, const Lanes *l, double t0, double t1, Py_ssize_t
     return 0
 
 cdef int stage_forward(Work *w, const Stage *s, Tape *tapes, Py_ssize_t sample, double T) noexcept nogil:
+    """The spikes of one stage in one sample, sorted."""
     cdef Tape *tape = &tapes[s.population]
     cdef int64_t first = tape.n
     cdef double block[CONSTANTS * BLOCK]
     cdef Py_ssize_t j
     cdef Lanes l
-    if s.rows:
-        l = lanes_of(s)
-        if gather(w, s, tapes, sample, -1, T, NULL, 0) or walk(w, &l, s.cables, T, tape):
-            return -1
-    else:
-        for j in range(s.n):
-            l = lane_of(s, j, block)
-            if gather(w, s, tapes, sample, j, T, NULL, 0) or walk(w, &l, s.cables, T, tape):
-                return -1
+    cdef int code
+    for j in range(1 if s.rows else s.n):
+        l = lanes_of(s) if s.rows else lane_of(s, j, block)
+        code = gather(w, s, tapes, sample, -1 if s.rows else j, T, NULL, 0)
+        if code == 0:
+            code = walk(w, &l, s.cables, T, tape)
+        if code:
+            return code
     sort_by_time(tape.spikes + first, tape.n - first)
     return 0
 
@@ -842,7 +854,7 @@ cdef int maxima(Work *w, const Lanes *l, const Cable *cables, double T, double *
     eventsim_factors(w.n + 1, w.dt, l.rates, w.f)
     begin(l, u, e, i)
     for j in range(l.padded):
-        never[j], top[j] = -INFINITY, l.u[j] if j < l.n else INFINITY
+        never[j], I[j], top[j] = -INFINITY, 0.0, l.u[j] if j < l.n else INFINITY
     for j in range(l.n):
         if when[j] == INFINITY:
             top[j] = INFINITY
@@ -856,7 +868,7 @@ cdef int maxima(Work *w, const Lanes *l, const Cable *cables, double T, double *
             for x in range(listed):
                 j = w.list[x]
                 before, after = e[j] + i[j] + l.d[j] - l.rates.a * u[j], E[j] + I[j] + l.d[j] - l.rates.a * U[j]
-                t = turning_point(l.rates, u[j], e[j], i[j], l.d[j], w.dt[g], before, after)
+                t = turning_point(l.rates, u[j], e[j], i[j], l.d[j], w.dt[g], E[j], I[j], before, after)
                 if t > 0.0:
                     before = u[j] * exp(-l.rates.a * t) + e[j] * kappa(l.rates.a, l.rates.b_e, t) + (
                         i[j] * kappa(l.rates.a, l.rates.b_i, t) + l.d[j] * kappa(l.rates.a, 0.0, t))
@@ -876,11 +888,12 @@ cdef int maxima(Work *w, const Lanes *l, const Cable *cables, double T, double *
         best[j] = l.E_L[j] + (l.c[j] if when[j] == INFINITY else top[j])
     return 0
 
-cdef double turning_point(Rates q, double u, double e, double i, double d, double T, double before, double after) noexcept nogil:
+cdef double turning_point(Rates q, double u, double e, double i, double d, double T, double e_T, double i_T, double before,
+                          double after) noexcept nogil:
     """Where u' changes from + to - within (0, T), -1 if nowhere; before, after: u' at both ends. exp(a t) u' is monotone where
     J' = -b_e e(t) - b_i i(t) keeps its sign, and J' has one zero at most: so there is one such point at most."""
     cdef double lo = 0.0, hi = T, t, v, dv, J, middle
-    cdef double E0 = q.b_e * e, I0 = -q.b_i * i, E1 = E0 * exp(-q.b_e * T), I1 = I0 * exp(-q.b_i * T)
+    cdef double E0 = q.b_e * e, I0 = -q.b_i * i, E1 = q.b_e * e_T, I1 = -q.b_i * i_T
     if (E0 > I0) != (E1 > I1) and E0 > 0.0 and I0 > 0.0 and q.b_e != q.b_i:
         middle = min(max(log(E0 / I0) / (q.b_e - q.b_i), 0.0), T)
         v = slope_at(q, u, e, i, d, middle, &dv)
@@ -996,6 +1009,7 @@ cdef class LayerNet:
                     continue
                 q, state = <const LIFCoef *> core.q(j), <LIFState *> core.row(j)
                 view[j], view[stride + j], view[2 * stride + j] = q.k, q.k * state.I_e, q.c
+                s.rates.driven |= state.I_e != 0.0
                 view[3 * stride + j] = q.r if core.mode == TO_VALUE else 0.0
                 view[4 * stride + j], view[5 * stride + j] = q.t_ref, state.u
                 view[6 * stride + j], view[7 * stride + j] = q.k * state.I_ex, q.k * state.I_in
@@ -1054,7 +1068,7 @@ cdef class LayerChunk:
         """All spikes of all stages."""
         cdef Work w
         cdef const int32_t[::1] order = np.array(self.net.order, np.int32)
-        cdef Py_ssize_t sample, k
+        cdef Py_ssize_t sample, k, failed = 0, where = 0
         cdef Stage *s
         cdef int code = 0
         memset(&w, 0, sizeof(Work))
@@ -1067,8 +1081,16 @@ cdef class LayerChunk:
                         continue
                     if s.spikes and s.n > 0 and code == 0:
                         code = stage_forward(&w, s, self.tapes, sample, self.duration)
+                        if code:
+                            failed, where = order[k], self.first + sample
                     self.tapes[s.population].starts[sample + 1] = self.tapes[s.population].n
             done(&w)
+        if code == NOT_FINITE:
+            raise RuntimeError(f"LayerRuns: a state of population {failed} is not finite any more in sample {where}; check its "
+                               "weights, currents and parameters")
+        if code == RAN_AWAY:
+            raise RuntimeError(f"LayerRuns: a neuron of population {failed} fires for ever in sample {where}: give it a refractory "
+                               "time t_ref, or reduce its weights and currents")
         if code:
             raise MemoryError("LayerRuns: no memory for the spikes; simulate fewer samples at once")
 

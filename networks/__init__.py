@@ -9,7 +9,7 @@ whose neurons carry labels has `classes()` too (see `fly_brain.classes`).
 
 from importlib import import_module
 
-NAMES = ("brunel", "celegans", "cuba", "fly_brain", "microcircuit", "sparse")
+NAMES = ("brunel", "celegans", "cuba", "fly_brain", "microcircuit", "sparse", "yin_yang")
 
 
 def load(name):

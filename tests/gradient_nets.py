@@ -41,33 +41,46 @@ def inputs(rng, n, m, low, high):
     return Pop("in", n, "SpikeSource", {"times": rng.uniform(low, high, m).tolist(), "ids": rng.integers(0, n, m).tolist()})
 
 
-def edges(rng, pre, post, m, low, high, delay=(0.3, 2.5), receptor=None):
+def edges(rng, pre, post, m, low, high, delay=(0.3, 2.5)):
     """`m` synapses, every neuron of `post` in turn, of `low` to `high` times the weight that just reaches threshold."""
     i = [k % pre.n for k in range(m)] if pre.model == "SpikeSource" else rng.integers(0, pre.n, m).tolist()
     j = [(k // pre.n) % post.n for k in range(m)] if pre.model == "SpikeSource" else rng.integers(0, post.n, m).tolist()
-    weights = [float(rng.uniform(low, high)) * unit_weight(post, t, receptor) for t in j]
-    return Edges(pre.name, post.name, i, j, weights, rng.uniform(*delay, m).tolist(), receptor)
+    each = [unit_weight(post, t) for t in range(post.n)]
+    weights = [float(rng.uniform(low, high)) * each[t] for t in j]
+    return Edges(pre.name, post.name, i, j, weights, rng.uniform(*delay, m).tolist())
 
 
-def network(model="LIF", seed=0, n=3, spikes=5, T=22.0, delay=(0.3, 2.5), read_out=False, receptor=None, initial=None, **params):
-    """Inputs drive a recurrent population `a` with inhibition, parallel synapses and one onto itself."""
+def network(model="LIF", seed=0, n=3, spikes=5, T=22.0, delay=(0.3, 2.5), quiet=False, initial=None, **params):
+    """Inputs drive a recurrent population `a` with inhibition, parallel synapses and one onto itself; `quiet`: its last neuron
+    has a threshold far away."""
     rng = np.random.default_rng(seed)
     source = inputs(rng, 2, spikes, 0.2, 0.6 * T)
     a = population(rng, "a", n, model, **params)
     if initial:
         a.initial = {k: [x * (1 + 0.1 * i) for i in range(n)] for k, x in initial.items()}
-    into = edges(rng, source, a, 2 * n, 0.5, 1.4, receptor=receptor)
-    within = edges(rng, a, a, n + 2, -0.7, 0.7, delay, receptor)
+    into = edges(rng, source, a, 2 * n, 0.5, 1.4)
+    within = edges(rng, a, a, n + 2, -0.7, 0.7, delay)
     within.i[:2], within.j[:2] = [0, 0], [0, 0]  # parallel, and onto itself
     within.weight[1] = -within.weight[1] / 2
-    net = Net([source, a], [into, within])
-    if read_out:
-        b = population(rng, "b", 2, "LeakyIntegrator")
-        b.params["I_e"] = [20.0, -10.0]
-        net.pops.append(b)
-        out = Edges("a", "b", [0, 1, 2 % n, 1], [0, 0, 1, 1], [60.0, -90.0, 70.0, 110.0], [0.7, 0.0, 1.3, 2.0])
-        net.edges.append(out)
-    return net
+    if quiet:
+        a.params["V_th"][-1] += 40.0
+    return Net([source, a], [into, within])
+
+
+def layers(seed, sizes=(2, 3, 2, 2), spikes=5, T=22.0, delay=(0.3, 2.5), strength=1.0, **params):
+    """Inputs, two layers of LIF neurons whose time constants are shared, and read-outs; all to all."""
+    rng = np.random.default_rng(seed)
+    taus = {"tau_m": 9.0, "tau_syn_ex": 3.5, "tau_syn_in": 5.0}
+    taus |= {name: params.pop(name) for name in taus if name in params}
+    pops = [inputs(rng, sizes[0], spikes, 0.2, 0.6 * T)]
+    pops += [population(rng, name, n, "LIF", **taus, **params) for name, n in zip("ab", sizes[1:3], strict=True)]
+    pops.append(population(rng, "c", sizes[3], "LeakyIntegrator", **taus, I_e=rng.uniform(-20, 20, sizes[3])))
+    wires = []
+    for pre, post, low, high in zip(pops, pops[1:], (0.5, -0.3, -0.4), (1.4, 1.4, 0.4), strict=False):
+        e = edges(rng, pre, post, pre.n * post.n, low * strength, high * strength, delay)
+        e.i, e.j = ([k // post.n for k in range(pre.n * post.n)], [k % post.n for k in range(pre.n * post.n)])
+        wires.append(e)
+    return Net(pops, wires)
 
 
 def coefficient(*key):
@@ -85,6 +98,10 @@ class Loss:
         self.moments = [T / 3, 0.77 * T]
         self.decay, self.target = 7.0, -60.0
 
+    def maxima(self, p):
+        """Coefficients of max V: where the threshold adapts, only of the last neuron, which is a quiet one."""
+        return [coefficient(i) * (p.model != "AdaptiveLIF" or i == p.n - 1) for i in range(p.n)]
+
     def exact(self, run):
         total = mpf(0)
         for p in self.pops:
@@ -98,7 +115,8 @@ class Loss:
                 if self.kind == "V":
                     total += sum(mpf(coefficient(i, k)) * run.V(p.name, i, t) for k, t in enumerate(self.moments))
                 elif self.kind == "max_V":
-                    total += mpf(coefficient(i)) * run.max_V(p.name, i)
+                    if self.maxima(p)[i]:
+                        total += mpf(self.maxima(p)[i]) * run.max_V(p.name, i)
                 elif self.kind == "integral_V":
                     total += mpf(coefficient(i)) * run.integral_V(p.name, i)
                 elif self.kind == "integral_exp":
@@ -125,8 +143,9 @@ class Loss:
                 value += np.sum(c * response.V(p.name, self.moments))
                 out[p.name] = Sensitivity(V=[(np.array(self.moments), each)])
             elif self.kind == "max_V":
+                c = np.array(self.maxima(p))
                 value += np.sum(c * response.max_V(p.name))
-                out[p.name] = Sensitivity(max_V=each)
+                out[p.name] = Sensitivity(max_V=np.broadcast_to(c, each.shape))
             elif self.kind in ("integral_V", "integral_exp"):
                 decay = self.decay if self.kind == "integral_exp" else math.inf
                 value += np.sum(c * response.integral_V(p.name, decay))

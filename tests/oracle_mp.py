@@ -44,16 +44,18 @@ class ExpPoly(dict):
 
     def filtered(self, rate, start):
         """Solution of y' = -rate y + f, y(0) = start."""
-        y = ExpPoly()
+        y, gap = ExpPoly({rate: [mpf(0)]}), start
         for r, p in self.items():
             if r == rate:
-                y = y.plus(ExpPoly({r: [mpf(0)] + [c / (k + 1) for k, c in enumerate(p)]}))
+                y[rate] += [c / (k + 1) for k, c in enumerate(p)]
             else:
                 q = [mpf(0)] * (len(p) + 1)
                 for k in reversed(range(len(p))):
                     q[k] = (p[k] - (k + 1) * q[k + 1]) / (rate - r)
-                y = y.plus(ExpPoly({r: q}))
-        return y.plus(ExpPoly({rate: [start - y(mpf(0))]}))
+                y[r] = q[:-1]
+                gap -= q[0]
+        y[rate][0] = gap
+        return ExpPoly({r: trimmed for r, c in y.items() if (trimmed := trim(c))})
 
 
 def trim(c):
@@ -170,14 +172,16 @@ class Linear:
                 return knots[k]
         return NEVER
 
-    def advance(self, t):
+    def advance(self, t, V=None):
+        """`V`: the membrane ahead, if that is known."""
         if t == 0 or (self.refractory and self.model == "FlyLIF"):
             return
         if not self.armed:
             f = self.excess_ahead()
             knots = [mpf(0), *(x for x in sign_changes(f, t) if x > mpf(10) ** -25), t]
             self.armed = any(f((a + b) / 2) < 0 for a, b in pairwise(knots))
-        V = self.membrane_ahead()(t)
+        if not self.refractory:
+            V = (V or self.membrane_ahead())(t)
         ahead = self.currents_ahead()
         self.Z, self.I = [z(t) for z, _ in ahead], [current(t) for _, current in ahead]
         if self.model == "AdaptiveLIF":

@@ -1,0 +1,64 @@
+"""`python -m benchmarks.training ROW [--seeds N] [--threads N] [--epochs N]`: one row of the tables in ../README.md, Training.
+
+ROW is a task (accuracy) or a measurement of speed; each is stored in ../results/training_ROW.json.
+"""
+
+import argparse
+import json
+import platform
+import re
+import sys
+from dataclasses import replace
+
+import numpy as np
+
+from ..__main__ import HERE, processor
+from .learn import train
+from .speed import MEASUREMENTS
+from .tasks import TASKS
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description="Train, and measure training.")
+    parser.add_argument("row", choices=[*TASKS, *MEASUREMENTS])
+    parser.add_argument("--seeds", type=int, default=1, help="runs with seeds 0, 1, ...; default 1")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--epochs", type=int, help="instead of the recipe's")
+    parser.add_argument("--try", action="store_true", dest="trial", help="store nothing")
+    options = parser.parse_args()
+    if options.row in TASKS:
+        task = TASKS[options.row]
+        task = replace(task, epochs=options.epochs) if options.epochs else task
+        runs = []
+        for seed in range(options.seeds):
+            runs.append(train(task, seed, options.threads, say=lambda line: print(line, flush=True)))
+            print(f"seed {seed}: test {runs[-1]['test']:.4f}", flush=True)
+        tests = np.array([run["test"] for run in runs])
+        found = dict(epochs=task.epochs, reach=task.reach, mean=tests.mean(), sd=tests.std(ddof=1) if len(runs) > 1 else 0.0, runs=runs)
+    else:
+        found = MEASUREMENTS[options.row](options.threads)
+        print(json.dumps(found, indent=1))
+    if not options.trial:
+        store(options.row, found)
+
+
+def store(row, found):
+    """Write results/training_ROW.json and its line in README.md."""
+    command = "python -m benchmarks.training" + "".join(f" {a}" for a in sys.argv[1:])
+    machine = dict(processor=processor(), python=platform.python_version(), numpy=np.__version__, system=platform.platform())
+    record = dict(command=command, machine=machine) | found
+    (HERE / "results" / f"training_{row}.json").write_text(json.dumps(record, indent=1) + "\n")
+    readme = HERE / "README.md"
+    text = readme.read_text()
+    cells = (
+        f"{100 * found['mean']:.2f} ± {100 * found['sd']:.2f} ({len(found['runs'])})"
+        if "runs" in found
+        else f"{found['value']:.3g} {found['unit']}"
+    )
+    mark = f"<!-- {row} -->"
+    line = re.compile(rf"^(\|.*\| ){re.escape(mark)}[^|]*(\|.*)$", re.M)
+    readme.write_text(line.sub(lambda found: f"{found[1]}{mark} {cells} {found[2]}", text))
+
+
+if __name__ == "__main__":
+    main()
