@@ -5,7 +5,7 @@
 #
 #     u' = -a u + e + i + d,  e' = -b_e e,  i' = -b_i i,  an arrival adds k w        u = V_m - E_L, e = I_ex/C_m, i = I_in/C_m
 #
-# Costates p = dL/du, dL/de, dL/di between events, going back in time (docs/design.md):
+# Costates p = dL/du, dL/de, dL/di between events, going back in time:
 #
 #     -p_u' = -a p_u + l,  -p_x' = -b_x p_x + p_u                          l: derivative of the integrand of the loss by u
 #     arrival:  dL/dw = k p_x,   dL/dt = k w (b_x p_x - p_u)               the costates stay
@@ -33,10 +33,11 @@ cdef extern from "lanes.h" nogil:
                          const double *i, const double *d, const double *c, const double *free, double *U, double *E, double *I,
                          int32_t *list)
     void eventsim_crossings(int64_t n, double dt, Rates q, double resolution, const double *origin, const double *u,
-                            const double *e, const double *i, const double *d, const double *c, const double *E, const double *I,
-                            double *U, double *spike, double *slope, double *start)
+                            const double *e, const double *i, const double *d, const double *c, const double *E,
+                            const double *I, double *U, double *spike, double *slope, double *start)
     void eventsim_gap_back(int64_t n, Rates q, Factors f, int64_t g, double *pu, double *pe, double *pi)
-    void eventsim_receive_back(int64_t n, Rates q, const double *w, const double *k, const double *pe, const double *pi, double *dw)
+    void eventsim_receive_back(int64_t n, Rates q, const double *w, const double *k, const double *pe, const double *pi,
+                               double *dw)
     double eventsim_arrival_back(int64_t n, Rates q, const double *w, const double *k, const double *pu, const double *pe,
                                  const double *pi, double *dt)
 
@@ -83,7 +84,8 @@ cdef void sort_by_time(Timed *x, Py_ssize_t n) noexcept nogil:
     while step > 0:
         for i in range(step, n):
             item, j = x[i], i
-            while j >= step and (x[j - step].time > item.time or (x[j - step].time == item.time and x[j - step].rank > item.rank)):
+            while j >= step and (x[j - step].time > item.time
+                                 or (x[j - step].time == item.time and x[j - step].rank > item.rank)):
                 x[j] = x[j - step]
                 j -= step
             x[j] = item
@@ -332,7 +334,8 @@ cdef int walk(Work *w, const Lanes *l, const Cable *cables, double T, Tape *tape
     return 0
 
 cdef int spikes_of_gap(Work *w, const Lanes *l, double t0, double t1, Py_ssize_t n, const double *u, const double *e,
-                       const double *i, double *U, const double *E, const double *I, double *free_at, Tape *tape) noexcept nogil:
+                       const double *i, double *U, const double *E, const double *I, double *free_at,
+                       Tape *tape) noexcept nogil:
     """The listed lanes may spike between t0 and t1, or are released: again and again until none does."""
     cdef double *origin = w.lane[8]
     cdef double *u0 = w.lane[9]
@@ -492,8 +495,8 @@ cdef double kappa4(double a, double b, double c, double d, double t) noexcept no
         total += h * inverse
     return t * t * t * exp(-x[0] * t) * total
 
-cdef void retreat(Back *b, const Work *w, const Lanes *l, Py_ssize_t interval, const Loss *loss, double t0, Py_ssize_t lo, Py_ssize_t n,
-                  Adjoint *grad) noexcept nogil:
+cdef void retreat(Back *b, const Work *w, const Lanes *l, Py_ssize_t interval, const Loss *loss, double t0, Py_ssize_t lo,
+                  Py_ssize_t n, Adjoint *grad) noexcept nogil:
     """Lanes lo..lo+n from the end to the start t0 of an interval: the transpose of the flow, and what the loss adds in it."""
     cdef Factors f = w.f
     if w.dt[interval] == 0.0:
@@ -532,7 +535,8 @@ cdef void retreat_rates(Back *b, Factors f, Py_ssize_t g, double t, Py_ssize_t l
         b.rd[j] += b.ru[j] * f.k0[g] + b.pu[j] * aa0
         b.ru[j] = b.ru[j] * f.m[g] + b.pu[j] * tm
 
-cdef void retreat_integrals(Back *b, const Loss *loss, double t0, double t, Py_ssize_t lo, Py_ssize_t n, Adjoint *grad) noexcept nogil:
+cdef void retreat_integrals(Back *b, const Loss *loss, double t0, double t, Py_ssize_t lo, Py_ssize_t n,
+                            Adjoint *grad) noexcept nogil:
     """The source l = S exp(-f t), and what it adds to all costates within an interval."""
     cdef double a, b_e, b_i, f, decayed, l, u, e, i, d, held, eu = 0.0, ee = 0.0, ei = 0.0, ed = 0.0, qe = 0.0, qi = 0.0
     cdef bint one = b.q.b_e == b.q.b_i
@@ -612,8 +616,8 @@ cdef int own_intervals(Work *w, const Lanes *l, double T, Py_ssize_t n_own) noex
     eventsim_factors(w.n + 1 + 2 * n_own, w.dt, l.rates, w.f)
     return 0
 
-cdef int walk_back(Work *w, const Lanes *l, const Cable *cables, double T, const Fired *spikes, Py_ssize_t n_spikes, Py_ssize_t n_sample,
-                   Loss *loss, CableBack *out, Adjoint *grad, bint rates, bint drive) noexcept nogil:
+cdef int walk_back(Work *w, const Lanes *l, const Cable *cables, double T, const Fired *spikes, Py_ssize_t n_spikes,
+                   Py_ssize_t n_sample, Loss *loss, CableBack *out, Adjoint *grad, bint rates, bint drive) noexcept nogil:
     """`walk` in reverse order. spikes: of the sample, n_sample; w.mine: which n_spikes of them are the lanes'."""
     cdef Back b
     cdef Py_ssize_t x, j, g, s, n_own, touched, upper, lower
@@ -625,8 +629,8 @@ cdef int walk_back(Work *w, const Lanes *l, const Cable *cables, double T, const
     cdef int64_t *latest = w.last
     cdef int64_t *mark = w.last + l.padded
     b.n, b.q, b.rates, b.drive = l.n, l.rates, rates, drive
-    b.pu, b.pe, b.pi, b.pd, b.ru, b.re, b.ri, b.rd, b.qe, b.qi, b.live = (
-        w.lane[0], w.lane[1], w.lane[2], w.lane[3], w.lane[4], w.lane[5], w.lane[6], w.lane[7], w.lane[8], w.lane[9], w.lane[10])
+    b.pu, b.pe, b.pi, b.pd, b.live = w.lane[0], w.lane[1], w.lane[2], w.lane[3], w.lane[10]
+    b.ru, b.re, b.ri, b.rd, b.qe, b.qi = w.lane[4], w.lane[5], w.lane[6], w.lane[7], w.lane[8], w.lane[9]
     if l.rates.b_e == l.rates.b_i:
         b.pi, b.ri, b.qi = b.pe, b.re, b.qe
     n_own = own_events(w, l, T, spikes, n_spikes, n_sample, l.n)
@@ -656,7 +660,9 @@ cdef int walk_back(Work *w, const Lanes *l, const Cable *cables, double T, const
     for x in range(n_own):                                  # the last of each lane: is it a spike?
         if w.own[x].rank >= 0:
             b.live[w.own[x].lane] = w.own[x].rank & 1
-    g = w.n if loss.n_integrals or loss.n_squares or loss.n_looks else (w.own[n_own - 1].gap if n_own else -1)   # later than that all is 0
+    g = w.own[n_own - 1].gap if n_own else -1               # later than that all is 0, unless
+    if loss.n_integrals or loss.n_squares or loss.n_looks:
+        g = w.n
     x = n_own - 1
     while g >= 0:
         t0 = w.arrivals[g - 1].time if g > 0 else 0.0
@@ -719,7 +725,8 @@ cdef inline void exchange(Work *w, double *save, Py_ssize_t j, Adjoint *grad, bi
         else:
             w.lane[x][j] = save[x]
 
-cdef void happen_back(Work *w, Back *b, const Lanes *l, const Own *own, const Fired *spikes, const Loss *loss, Adjoint *grad) noexcept nogil:
+cdef void happen_back(Work *w, Back *b, const Lanes *l, const Own *own, const Fired *spikes, const Loss *loss,
+                      Adjoint *grad) noexcept nogil:
     """A spike, a release, or a look at the membrane, of one lane."""
     cdef Py_ssize_t j = own.lane, s = own.rank >> 1, q
     cdef double G
@@ -745,7 +752,8 @@ cdef void happen_back(Work *w, Back *b, const Lanes *l, const Own *own, const Fi
         b.pu[j], b.ru[j], b.live[j] = -G / spikes[s].slope, 0.0, 1.0
         grad.c[j] -= b.pu[j]
 
-cdef void arrive_back(Work *w, Back *b, const Lanes *l, const Cable *cable, const Arrival *arrival, CableBack *out, Adjoint *grad) noexcept nogil:
+cdef void arrive_back(Work *w, Back *b, const Lanes *l, const Cable *cable, const Arrival *arrival, CableBack *out,
+                      Adjoint *grad) noexcept nogil:
     """An arrival leaves the costates as they are and reads them."""
     cdef const double *row = cable.w + arrival.synapse
     cdef double *x = w.lane[11]
@@ -871,7 +879,8 @@ cdef void save_watched(Work *w, const Watch *v, double *save, Py_ssize_t j, bint
     if v.square != NULL:
         v.square[j] = save[4]
 
-cdef void advance_watched(Work *w, const Lanes *l, const Watch *v, Py_ssize_t g, double t0, Py_ssize_t lo, Py_ssize_t n) noexcept nogil:
+cdef void advance_watched(Work *w, const Lanes *l, const Watch *v, Py_ssize_t g, double t0, Py_ssize_t lo,
+                          Py_ssize_t n) noexcept nogil:
     """Lanes lo..lo+n over interval g, which starts at t0."""
     cdef double *u = w.lane[0]
     cdef double *e = w.lane[1]
@@ -903,7 +912,8 @@ cdef void advance_watched(Work *w, const Lanes *l, const Watch *v, Py_ssize_t g,
         e[j] *= me
         i[j] *= mi
 
-# The integral of (V - target)^2 by Gauss's rule of 8 nodes on pieces no longer than the shortest time constant: exact to rounding.
+# The integral of (V - target)^2 by Gauss's rule of 8 nodes on pieces no longer than the shortest time constant: exact to
+# rounding.
 
 cdef struct Node:
     double t, weight            # from the start of the interval
@@ -928,8 +938,8 @@ cdef Node node_of(Rates q, double t, Py_ssize_t x) noexcept nogil:
     node.ke, node.ki = kappa(q.a, q.b_e, node.t), kappa(q.a, q.b_i, node.t)
     return node
 
-cdef void retreat_squares(Back *b, const Work *w, const Lanes *l, const Loss *loss, Py_ssize_t interval, Py_ssize_t lo, Py_ssize_t n,
-                          Adjoint *grad) noexcept nogil:
+cdef void retreat_squares(Back *b, const Work *w, const Lanes *l, const Loss *loss, Py_ssize_t interval, Py_ssize_t lo,
+                          Py_ssize_t n, Adjoint *grad) noexcept nogil:
     """The source l = 2 S (V - target), node by node: what it adds at the start of the interval."""
     cdef double t = w.dt[interval], s, source, excess, aae = 0.0, aai = 0.0, aa0 = 0.0, eea = 0.0, iia = 0.0
     cdef double a = b.q.a, b_e = b.q.b_e, b_i = b.q.b_i
@@ -969,8 +979,8 @@ cdef void retreat_squares(Back *b, const Work *w, const Lanes *l, const Loss *lo
 
 cdef int maxima(Work *w, const Lanes *l, const Cable *cables, double T, double *best, double *when, int64_t *kink,
                 double *rise) noexcept nogil:
-    """The largest membrane of each lane and where it is (see Loss); of lanes with when = infinity, which spiked: V_th. A lane is
-    looked at where its membrane may exceed the best so far: the test of `walk` with a threshold that follows."""
+    """The largest membrane of each lane and where it is (see Loss); of lanes with when = infinity, which spiked: V_th. A
+    lane is looked at where its membrane may exceed the best so far: the test of `walk` with a threshold that follows."""
     cdef double *u = w.lane[0]
     cdef double *e = w.lane[1]
     cdef double *i = w.lane[2]
@@ -1221,8 +1231,8 @@ cdef class LayerChunk:
             raise RuntimeError(f"LayerRuns: a state of population {failed} is not finite any more in sample {where}; check its "
                                "weights, currents and parameters")
         if code == RAN_AWAY:
-            raise RuntimeError(f"LayerRuns: a neuron of population {failed} fires for ever in sample {where}: give it a refractory "
-                               "time t_ref, or reduce its weights and currents")
+            raise RuntimeError(f"LayerRuns: a neuron of population {failed} fires for ever in sample {where}: give it a "
+                               "refractory time t_ref, or reduce its weights and currents")
         if code:
             raise MemoryError("LayerRuns: no memory for the spikes; simulate fewer samples at once")
 
@@ -1435,7 +1445,8 @@ cdef class LayerChunk:
                     for j in range(1 if s.rows else s.n):
                         l = lanes_of(s) if s.rows else lane_of(s, j, block)
                         n = self.mine(&w, s, sample, -1 if s.rows else j)
-                        if n < 0 or gather(&w, s, self.tapes, sample, -1 if s.rows else j, self.duration, loss.looks, loss.n_looks):
+                        if n < 0 or gather(&w, s, self.tapes, sample, -1 if s.rows else j, self.duration, loss.looks,
+                                           loss.n_looks):
                             code = -1
                             break
                         one = loss
@@ -1444,8 +1455,8 @@ cdef class LayerChunk:
                         one.squares = loss.squares + j
                         one.integrals, one.look = loss.integrals + j, loss.look + j * loss.n_looks
                         grad = adjoint_at(&grads[adjoint_at_[k]], s.n, j)
-                        code = walk_back(&w, &l, s.cables, self.duration, tape.spikes + tape.starts[sample], n, n_sample, &one, out,
-                                         &grad, rates, drive)
+                        code = walk_back(&w, &l, s.cables, self.duration, tape.spikes + tape.starts[sample], n, n_sample,
+                                         &one, out, &grad, rates, drive)
             done(&w)
         free(given_of)
         free(times_of)
@@ -1485,7 +1496,8 @@ cdef class StageLoss:
             loss.max_V, loss.when = &self.max_V[sample, 0], &self.when[in_chunk, 0]
             loss.kink, loss.rise = &self.kink[in_chunk, 0], &self.rise[in_chunk, 0]
         if self.integrals is not None:
-            loss.decays, loss.integrals, loss.n_integrals = &self.decay_rates[0], &self.integrals[0, sample, 0], self.decay_rates.shape[0]
+            loss.decays, loss.n_integrals = &self.decay_rates[0], self.decay_rates.shape[0]
+            loss.integrals = &self.integrals[0, sample, 0]
             loss.integral_stride = self.integrals.shape[1] * self.integrals.shape[2]
         if self.squares is not None:
             loss.targets, loss.squares, loss.n_squares = &self.targets[0], &self.squares[0, sample, 0], self.targets.shape[0]
