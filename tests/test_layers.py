@@ -110,6 +110,8 @@ def test_maxima_and_integrals_are_those_of_the_membrane():
             for decay in (np.inf, 15.0):
                 expected = np.sum(V * np.exp(-grid / decay), axis=1) * 1e-3
                 np.testing.assert_allclose(runs.integral_V(pop.index, decay)[sample], expected, rtol=0, atol=5e-3)
+            expected = np.sum((V - 0.4) ** 2, axis=1) * 1e-3
+            np.testing.assert_allclose(runs.integral_square(pop.index, 0.4)[sample], expected, rtol=1e-5, atol=5e-3)
 
 
 def sensitivity(runs, rng, population, n, kinds):
@@ -120,6 +122,8 @@ def sensitivity(runs, rng, population, n, kinds):
         s.max_V = rng.normal(size=(B, n))
     if "integral_V" in kinds:
         s.integral_V = {np.inf: rng.normal(size=(B, n)), 15.0: rng.normal(size=(B, n))}
+    if "integral_square" in kinds:
+        s.integral_square = {0.0: 1e-3 * rng.normal(size=(B, n)), 0.7: 1e-3 * rng.normal(size=(B, n))}
     if "V" in kinds:
         s.V = [(np.array([5.55, 17.1]), rng.normal(size=(B, n, 2))), (np.array([11.3]), rng.normal(size=(B, n, 1)))]
     return s
@@ -131,6 +135,7 @@ def loss_of(runs, given):
         value += s.times @ runs.spikes(k).time if s.times is not None else 0.0
         value += np.sum(s.max_V * runs.max_V(k)) if s.max_V is not None else 0.0
         value += sum(np.sum(v * runs.integral_V(k, decay)) for decay, v in s.integral_V.items())
+        value += sum(np.sum(v * runs.integral_square(k, target)) for target, v in s.integral_square.items())
         value += sum(np.sum(v * runs.V(k, times)) for times, v in s.V)
     return value
 
@@ -160,12 +165,13 @@ def directions(sim, pops, projections, trains, gradients, rng):
     yield "times", slope, size, lambda h: trains.times.__setitem__(slice(None), times + h * v)
 
 
-KINDS = ["times", "max_V", "integral_V", "V"]
+KINDS = ["times", "max_V", "integral_V", "integral_square", "V"]
 CASES = [
     dict(seed=2, kinds=["times"]),
     dict(seed=3, kinds=["max_V"], taus=TAUS[3], readout=True),
     dict(seed=5, kinds=["integral_V"], taus=TAUS[2]),
     dict(seed=6, kinds=["V"], taus=TAUS[3]),
+    dict(seed=7, kinds=["integral_square"], taus=TAUS[4]),
     *[dict(seed=10 + k, kinds=KINDS, taus=taus, readout=True, skip=True) for k, taus in enumerate(TAUS)],
     dict(seed=20, kinds=KINDS, delays=True, skip=True),
     dict(seed=21, kinds=KINDS, taus=TAUS[3], delays=True, readout=True),
@@ -251,7 +257,8 @@ def test_gradients_add_over_the_batch():
             assert np.array_equal(alone.spikes(k).time, runs.spikes(k).time[mine])
             one = slice(sample, sample + 1)
             integrals = {decay: v[one] for decay, v in s.integral_V.items()}
-            part[k] = Sensitivity(s.times[mine], s.max_V[one], integrals, V=[(t, v[one]) for t, v in s.V])
+            squares = {target: v[one] for target, v in s.integral_square.items()}
+            part[k] = Sensitivity(s.times[mine], s.max_V[one], integrals, squares, V=[(t, v[one]) for t, v in s.V])
         for key, gradient in alone.backward(part, None).items():
             for name, g in gradient.items() if isinstance(gradient, dict) else ():
                 sums[key, name] = sums.get((key, name), 0.0) + g
@@ -322,10 +329,3 @@ def test_unsuitable_networks():
     assert "has run" in unsuitable(sim)
     net.connect(b, a, es.AllToAll(), weight=1.0, delay=1.0)
     assert "cycle" in unsuitable(es.Simulation(net))
-
-
-def test_integral_square_is_left_to_the_general_executor():
-    sim, _, _, trains = drawn(0)
-    runs = LayerRuns(sim, {0: trains}, T)
-    with pytest.raises(NotImplementedError, match="integral_square"):
-        runs.integral_square(1, 0.0)
