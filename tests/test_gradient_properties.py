@@ -335,6 +335,15 @@ def test_only_what_is_asked_for(seed):
         assert np.array_equal(getattr(grads[thing], name), getattr(everything[thing], name))
 
 
+def test_projections_of_one_name_are_told_apart():
+    """Two projections between the same populations have the same default name."""
+    net = large(1, n=20)
+    net.edges.append(Edges("a", "a", [0, 1, 2], [3, 4, 5], [1.0, -1.0, 2.0], [1.0, 2.0, 3.0]))
+    sim, _, projections = simulation(net)
+    _, grads, _ = value_and_grad(sim, LinearTimes(net))
+    assert [len(grads[p].weight) for p in projections] == [len(e.i) for e in net.edges]
+
+
 def test_order_of_edges_is_that_of_the_simulation():
     net = large(1, n=20)
     sim, _, projections = simulation(net)
