@@ -40,7 +40,7 @@ INLINE double exp_parts(double x, double *scale)
 {
     const double magic = 6755399441055744.0;                    /* 1.5 * 2^52: adding it rounds to whole numbers */
     double n, r, r2, r4, p;
-    int64_t bits;
+    uint64_t bits;
     x = x > -700.0 ? x : -700.0;
     n = x * 1.4426950408889634 + magic;
     memcpy(&bits, &n, 8);
@@ -71,7 +71,7 @@ INLINE double lane_expm1(double x)      /* x <= 0 */
 INLINE double lane_log1p(double x)      /* x > -1 */
 {
     double u = 1.0 + x, lost = x < 1.0 ? x - (u - 1.0) : 1.0 - (u - x), k, m, f, s, z, w, r;
-    int64_t bits, exponent;
+    uint64_t bits, exponent;
     memcpy(&bits, &u, 8);
     bits += 0x3ff0000000000000 - 0x3fe6a09e00000000;            /* mantissa from sqrt(1/2) to sqrt(2) */
     exponent = (bits >> 52) + (0x4338000000000000 - 1023);
