@@ -295,6 +295,19 @@ def test_sparse_projections_and_sources_with_spikes_of_their_own():
 
 
 @pytest.mark.parametrize(
+    "trains, message",
+    [
+        (SpikeTrains([1.0], [4], [0, 1]), "'input': ids reach 4; it has neurons 0..3"),
+        (SpikeTrains([-1.0], [0], [0, 1]), "'input': times start at -1 ms"),
+        (SpikeTrains([np.nan], [0], [0, 1]), "'input': times start at nan ms"),
+    ],
+)
+def test_inputs_out_of_range_are_errors(trains, message):
+    with pytest.raises(ValueError, match=message):
+        LayerRuns(drawn(0)[0], {0: trains}, T)
+
+
+@pytest.mark.parametrize(
     "weight, t_ref, message", [(1e308, 1.0, "not finite any more in sample 1"), (1e15, 0.0, "fires for ever in sample 1")]
 )
 def test_overflow_and_endless_firing_are_errors(weight, t_ref, message):
