@@ -297,7 +297,7 @@ def test_sparse_projections_and_sources_with_spikes_of_their_own():
 @pytest.mark.parametrize(
     "trains, message",
     [
-        (SpikeTrains([1.0], [4], [0, 1]), "'input': ids reach 4; it has neurons 0..3"),
+        (SpikeTrains([1.0], [4], [0, 1]), "'input': ids reach 4; neurons are 0..3"),
         (SpikeTrains([-1.0], [0], [0, 1]), "'input': times start at -1 ms"),
         (SpikeTrains([np.nan], [0], [0, 1]), "'input': times start at nan ms"),
     ],
