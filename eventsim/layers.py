@@ -139,9 +139,7 @@ class LayerRuns:
             if len(trains) != self.n_samples:
                 raise ValueError(f"source {population.name!r}: {len(trains)} samples where another source has {self.n_samples}")
             if len(trains.ids) and not (0 <= trains.ids.min() and trains.ids.max() < population.n):
-                raise ValueError(
-                    f"source {population.name!r}: ids reach {trains.ids.max()}; neurons are 0..{population.n - 1}"
-                )
+                raise ValueError(f"source {population.name!r}: ids reach {trains.ids.max()}; neurons are 0..{population.n - 1}")
             if len(trains.times) and not trains.times.min() >= 0.0:
                 raise ValueError(f"source {population.name!r}: times start at {trains.times.min():g} ms; they must be >= 0")
         self._net = _core.LayerNet(sim._engine, order, columns)
