@@ -112,6 +112,13 @@ class LayerRuns:
     duration : [ms]
     threads : over samples; the result does not depend on it
 
+    Raises
+    ------
+    ValueError
+        If ids or times of input spikes are out of range, or sources differ in their number of samples.
+    RuntimeError
+        If a state overflows, or a neuron fires for ever.
+
     Notes
     -----
     Samples are dealt out in chunks whose sizes depend on the batch and the number of synapses only; gradients are summed
@@ -127,6 +134,14 @@ class LayerRuns:
         for k, core in enumerate(sim._engine.populations):
             if isinstance(core, _core.SpikeSourcePopulation) and k not in inputs:
                 self.inputs[k] = self._repeated(*core.pending())
+        for k, trains in self.inputs.items():
+            population = sim.network.populations[k]
+            if len(trains) != self.n_samples:
+                raise ValueError(f"source {population.name!r}: {len(trains)} samples where another source has {self.n_samples}")
+            if len(trains.ids) and not (0 <= trains.ids.min() and trains.ids.max() < population.n):
+                raise ValueError(f"source {population.name!r}: ids reach {trains.ids.max()}; neurons are 0..{population.n - 1}")
+            if len(trains.times) and not trains.times.min() >= 0.0:
+                raise ValueError(f"source {population.name!r}: times start at {trains.times.min():g} ms; they must be >= 0")
         self._net = _core.LayerNet(sim._engine, order, columns)
         self._cores = sim._engine.populations
         self._rows = [(rows.indices, rows.weight) for rows in sim._engine.projections]

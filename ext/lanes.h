@@ -40,7 +40,7 @@ INLINE double exp_parts(double x, double *scale)
 {
     const double magic = 6755399441055744.0;                    /* 1.5 * 2^52: adding it rounds to whole numbers */
     double n, r, r2, r4, p;
-    int64_t bits;
+    uint64_t bits;
     x = x > -700.0 ? x : -700.0;
     n = x * 1.4426950408889634 + magic;
     memcpy(&bits, &n, 8);
@@ -71,7 +71,7 @@ INLINE double lane_expm1(double x)      /* x <= 0 */
 INLINE double lane_log1p(double x)      /* x > -1 */
 {
     double u = 1.0 + x, lost = x < 1.0 ? x - (u - 1.0) : 1.0 - (u - x), k, m, f, s, z, w, r;
-    int64_t bits, exponent;
+    uint64_t bits, exponent;
     memcpy(&bits, &u, 8);
     bits += 0x3ff0000000000000 - 0x3fe6a09e00000000;            /* mantissa from sqrt(1/2) to sqrt(2) */
     exponent = (bits >> 52) + (0x4338000000000000 - 1023);
@@ -365,11 +365,24 @@ INLINE void lane_certified(Block *restrict x, Rates q, double resolution, int on
         }
 }
 
-/* First crossings of listed lanes. Lane j starts at `origin` after the start of a gap of length dt, with membrane u and the
+/* Lanes that start within the gap: their currents then, their membrane at the end. */
+INLINE void lane_late(Block *restrict x, Rates q, const double *restrict origin, double *restrict U, int one)
+{
+    for (int j = 0; j < BLOCK; j++) {
+        Flow end;
+        x->e[j] *= lane_exp(-q.b_e * origin[j]);
+        x->i[j] *= one ? 0.0 : lane_exp(-q.b_i * origin[j]);
+        end = lane_flow(q, x->u[j], x->e[j], x->i[j], x->d[j], x->T[j], one);
+        U[j] = origin[j] > 0.0 ? x->u[j] + end.gained : U[j];
+        x->m[j] = end.left;
+    }
+}
+
+/* First crossings of listed lanes. Lane j starts at `origin` after the start of a gap of length dt (m = exp(-a dt)), with membrane u and the
  * currents e, i of the start of the gap; E, I are those of its end, U the membrane there unless origin > 0: then it is found.
  * Found: time of the spike since the origin (infinity: none before the end of the gap) and slope there; slope at the origin.
  * Arrays padded to blocks. */
-LANES void eventsim_crossings(int64_t n, double dt, Rates q, double resolution, const double *restrict origin,
+LANES void eventsim_crossings(int64_t n, double dt, double m, Rates q, double resolution, const double *restrict origin,
                               const double *restrict u, const double *restrict e, const double *restrict i,
                               const double *restrict d, const double *restrict c,
                               const double *restrict E, const double *restrict I, double *restrict U,
@@ -388,16 +401,12 @@ LANES void eventsim_crossings(int64_t n, double dt, Rates q, double resolution, 
             x.d[j] = d[b + j];
             x.c[j] = c[b + j];
             x.T[j] = dt - origin[b + j];
-            x.m[j] = lane_exp(-q.a * x.T[j]);
+            x.m[j] = m;
         }
-        if (late)
-            for (j = 0; j < BLOCK; j++) {
-                double end;
-                x.e[j] *= lane_exp(-q.b_e * origin[b + j]);
-                x.i[j] *= lane_exp(-q.b_i * origin[b + j]);
-                end = x.u[j] + lane_flow(q, x.u[j], x.e[j], x.i[j], x.d[j], x.T[j], 0).gained;
-                U[b + j] = origin[b + j] > 0.0 ? end : U[b + j];
-            }
+        if (late && one)
+            lane_late(&x, q, origin + b, U + b, 1);
+        else if (late)
+            lane_late(&x, q, origin + b, U + b, 0);
         for (j = 0; j < BLOCK; j++) {
             double before = q.b_e * x.e[j] + q.b_i * x.i[j], after = q.b_e * E[b + j] + q.b_i * I[b + j];
             int64_t falls = (before >= 0.0) & (after >= 0.0), rises = (before <= 0.0) & (after <= 0.0);
@@ -462,8 +471,8 @@ LANES void eventsim_receive_back(int64_t n, Rates q, const double *restrict w, c
 }
 
 /* dL/d(time of the arrival): a later arrival changes the current by +b w and the membrane by -w. By target, and their sum. */
-LANES double eventsim_arrival_back(int64_t n, Rates q, const double *restrict w, const double *restrict k, const double *restrict pu,
-                                   const double *pe, const double *pi, double *restrict dt)
+LANES double eventsim_arrival_back(int64_t n, Rates q, const double *restrict w, const double *restrict k,
+                                   const double *restrict pu, const double *pe, const double *pi, double *restrict dt)
 {
     double part[BLOCK] = {0.0};
     int64_t j, x;

@@ -32,7 +32,7 @@ cdef extern from "lanes.h" nogil:
     int64_t eventsim_gap(int64_t n, double t0, double t1, Rates q, Factors f, int64_t g, const double *u, const double *e,
                          const double *i, const double *d, const double *c, const double *free, double *U, double *E, double *I,
                          int32_t *list)
-    void eventsim_crossings(int64_t n, double dt, Rates q, double resolution, const double *origin, const double *u,
+    void eventsim_crossings(int64_t n, double dt, double m, Rates q, double resolution, const double *origin, const double *u,
                             const double *e, const double *i, const double *d, const double *c, const double *E,
                             const double *I, double *U, double *spike, double *slope, double *start)
     void eventsim_gap_back(int64_t n, Rates q, Factors f, int64_t g, double *pu, double *pe, double *pi)
@@ -61,7 +61,8 @@ cdef struct Arrival:            # of one spike at the lanes
 
 cdef struct Own:                # what happens to one lane by itself, for the way back
     double time
-    int64_t rank                # 2 s: spike s of the sample; 2 s + 1: its release; < 0: the loss looks at the membrane
+    int64_t rank                # 2 s: spike s of the sample, and its release, if t_ref = 0; else 2 s + 1: its release;
+                                # < 0: the loss looks at the membrane
     int32_t lane, gap
     double value                # dL/du for a look
 
@@ -319,7 +320,7 @@ cdef int walk(Work *w, const Lanes *l, const Cable *cables, double T, Tape *tape
         if w.dt[g] > 0.0:
             listed = eventsim_gap(l.padded, t0, t1, l.rates, w.f, g, u, e, i, l.d, l.c, free_at, U, E, I, w.list)
             if listed:
-                code = spikes_of_gap(w, l, t0, t1, listed, u, e, i, U, E, I, free_at, tape)
+                code = spikes_of_gap(w, l, t0, t1, w.f.m[g], listed, u, e, i, U, E, I, free_at, tape)
                 if code:
                     return code
             u, U = U, u
@@ -333,7 +334,7 @@ cdef int walk(Work *w, const Lanes *l, const Cable *cables, double T, Tape *tape
             return NOT_FINITE
     return 0
 
-cdef int spikes_of_gap(Work *w, const Lanes *l, double t0, double t1, Py_ssize_t n, const double *u, const double *e,
+cdef int spikes_of_gap(Work *w, const Lanes *l, double t0, double t1, double m, Py_ssize_t n, const double *u, const double *e,
                        const double *i, double *U, const double *E, const double *I, double *free_at,
                        Tape *tape) noexcept nogil:
     """The listed lanes may spike between t0 and t1, or are released: again and again until none does."""
@@ -364,7 +365,7 @@ cdef int spikes_of_gap(Work *w, const Lanes *l, double t0, double t1, Py_ssize_t
             u1[x], e1[x], i1[x] = U[j], E[j], I[j]
         for x in range(n, (n + BLOCK - 1) // BLOCK * BLOCK):
             origin[x], u0[x], e0[x], i0[x], d[x], c[x], u1[x], e1[x], i1[x] = 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0
-        eventsim_crossings(n, dt, l.rates, CLOSE, origin, u0, e0, i0, d, c, e1, i1, u1, spike, slope, start)
+        eventsim_crossings(n, dt, m, l.rates, CLOSE, origin, u0, e0, i0, d, c, e1, i1, u1, spike, slope, start)
         if room_for_spikes(tape, n):
             return NO_MEMORY
         more = 0
@@ -564,7 +565,7 @@ cdef Py_ssize_t own_events(Work *w, const Lanes *l, double T, const Fired *spike
         own.time, own.rank, own.lane = spikes[s].time, 2 * s, <int32_t> j
         n += 1
         w.pull[s] = 0.0
-        if until < T:
+        if l.t_ref[j] > 0.0 and until < T:
             own[1].time, own[1].rank, own[1].lane = until, 2 * s + 1, <int32_t> j
             n += 1
     return n
@@ -637,7 +638,7 @@ cdef int walk_back(Work *w, const Lanes *l, const Cable *cables, double T, const
         b.live[j], mark[j] = 1.0, -1
     for x in range(n_own):                                  # the last of each lane: is it a spike?
         if w.own[x].rank >= 0:
-            b.live[w.own[x].lane] = w.own[x].rank & 1
+            b.live[w.own[x].lane] = w.own[x].rank & 1 or l.t_ref[w.own[x].lane] == 0.0
     g = w.own[n_own - 1].gap if n_own else -1               # later than that all is 0, unless
     if loss.n_integrals or loss.n_squares or loss.n_looks:
         g = w.n
@@ -711,14 +712,15 @@ cdef void happen_back(Work *w, Back *b, const Lanes *l, const Own *own, const Fi
     if own.rank < 0:
         b.pu[j] += b.live[j] * own.value
         grad.r[j] += (1.0 - b.live[j]) * own.value
-    elif own.rank & 1:
+        return
+    if own.rank & 1 or l.t_ref[j] == 0.0:
+        w.pull[s] = -b.pu[j] * spikes[s].release
         grad.r[j] += b.pu[j]
-        grad.t_ref[j] += -b.pu[j] * spikes[s].release
+        grad.t_ref[j] += w.pull[s]
         if b.rates:
             grad.a[j] -= l.r[j] * b.ru[j]
-        w.pull[s] = -b.pu[j] * spikes[s].release
         b.pu[j] = b.ru[j] = b.live[j] = 0.0
-    else:
+    if not own.rank & 1:
         G = w.pull[s] + loss.pull[s]
         if loss.times != NULL:
             G += loss.times[s]
@@ -821,7 +823,7 @@ cdef int watch(Work *w, const Lanes *l, const Cable *cables, Py_ssize_t n_own, c
                 w.list[touched] = <int32_t> j
                 touched += 1
             if own.rank >= 0:
-                u[j], live[j] = l.r[j], own.rank & 1
+                u[j], live[j] = l.r[j], own.rank & 1 or l.t_ref[j] == 0.0
             latest[j] = x
             x += 1
         if w.dt[g] > 0.0:

@@ -57,7 +57,7 @@ def by_events(sim, trains, sample):
     seed=st.integers(0, 10**6),
     taus=st.sampled_from(TAUS),
     sizes=st.sampled_from([(3, 9), (4, 5, 3), (4, 17, 3, 2)]),
-    t_ref=st.sampled_from([0.5, 2.0, 30.0]),
+    t_ref=st.sampled_from([0.0, 0.5, 2.0, 30.0]),
     delays=st.booleans(),
     skip=st.booleans(),
     grid=st.sampled_from([None, 0.5]),
@@ -150,6 +150,8 @@ def directions(sim, pops, projections, trains, gradients, rng):
     for pop in pops[1:]:
         for name, gradient in gradients[("population", pop.index)].items():
             value = sim.get(pop, name)
+            if name == "t_ref" and not np.all(value):
+                continue  # it cannot be less than 0
             v, slope, size = along(gradient, () if name.startswith("tau") else (pop.n,))
             yield f"{pop.name}.{name}", slope, size, lambda h, pop=pop, name=name, x=value, v=v: sim.set(pop, **{name: x + h * v})
     for k, projection in enumerate(projections):
@@ -177,6 +179,8 @@ CASES = [
     dict(seed=21, kinds=KINDS, taus=TAUS[3], delays=True, readout=True),
     dict(seed=22, kinds=KINDS, taus=TAUS[4], reset="subtract"),
     dict(seed=23, kinds=KINDS, t_ref=30.0),
+    dict(seed=25, kinds=KINDS, t_ref=0.0),
+    dict(seed=27, kinds=KINDS, taus=TAUS[2], t_ref=0.0, delays=True),
     dict(seed=24, kinds=KINDS, sizes=(3, 9, 4, 3), taus=TAUS[5], readout=True),
 ]
 
@@ -288,6 +292,19 @@ def test_sparse_projections_and_sources_with_spikes_of_their_own():
     assert len(times) > 10
     assert runs.spikes(1).neuron.tolist() == ids.tolist()
     np.testing.assert_allclose(runs.spikes(1).time, times, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "trains, message",
+    [
+        (SpikeTrains([1.0], [4], [0, 1]), "'input': ids reach 4; neurons are 0..3"),
+        (SpikeTrains([-1.0], [0], [0, 1]), "'input': times start at -1 ms"),
+        (SpikeTrains([np.nan], [0], [0, 1]), "'input': times start at nan ms"),
+    ],
+)
+def test_inputs_out_of_range_are_errors(trains, message):
+    with pytest.raises(ValueError, match=message):
+        LayerRuns(drawn(0)[0], {0: trains}, T)
 
 
 @pytest.mark.parametrize(
