@@ -226,20 +226,6 @@ def test_integrals_are_exact():
     assert quad(lambda t: np.exp(-t / 12) * (-70 + 10 * np.exp(-t / 10)), 0, T)[0] == pytest.approx(seen["decaying"][0], rel=1e-9)
 
 
-def test_a_loss_that_only_the_general_executor_answers():
-    net = es.Network()
-    source = net.add("source", 1, es.SpikeSource([1.0]))
-    cells = net.add("cells", 2, es.LeakyIntegrator(), V_m=-60.0)
-    net.connect(source, cells, weight=300.0)
-    loss = es.losses.IntegralSquareError(cells, -65.0)
-    value, grads, _ = es.value_and_grad(net, loss, duration=T)
-    again, same, _ = es.value_and_grad(net, loss, duration=T, executor="events")
-    assert value == again
-    np.testing.assert_array_equal(grads[cells].V_m, same[cells].V_m)
-    with pytest.raises(NotImplementedError, match="general executor"):
-        es.value_and_grad(net, loss, duration=T, executor="layers")
-
-
 def test_largest_membrane_under_a_moving_threshold():
     net = network(es.AdaptiveLIF(q_sfa=3.0))
 
