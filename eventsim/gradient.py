@@ -124,7 +124,13 @@ def value_and_grad(
     for key, sensitivity in sensitivities.items():
         index = response.index(key)
         by_index[index] = by_index[index] + sensitivity if index in by_index else sensitivity
-    return float(value), Gradients(sim.network, _by_sample(batch.backward(by_index, names), batch)), response
+    found = _by_sample(batch.backward(by_index, names), batch)
+    for index, sensitivity in by_index.items():
+        for name, direct in sensitivity.parameters.items():
+            if names is None or name in names:
+                gradients = found[("population", index)]
+                gradients[name] = gradients[name] + direct
+    return float(value), Gradients(sim.network, found), response
 
 
 def runs(

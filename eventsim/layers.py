@@ -173,6 +173,9 @@ class LayerRuns:
 
     # ---- what a loss sees
 
+    def parameters(self, population: int) -> dict[str, np.ndarray]:
+        return self._cores[population].parameters
+
     def _fired(self, population: int) -> tuple[np.ndarray, ...]:
         if population not in self._spikes:
             parts = [chunk.spikes(population) for chunk in self._chunks]
