@@ -1,6 +1,6 @@
 """The fast executor of batches: feed-forward networks of LIF layers whose neurons share their time constants.
 
-Layer after layer, without an event loop; see ext/layers.pxi. `LayerRuns` has the interface `Runs` of response.py.
+Layer after layer, without an event loop; see ext/layers/. `LayerRuns` has the interface `Runs` of response.py.
 """
 
 from __future__ import annotations

@@ -39,7 +39,11 @@ include "models/spike_source.pxi"
 include "rows.pxi"          # the synapses of one projection
 include "engine.pxi"        # the event loop
 include "adjoint.pxi"       # the tape read backward: gradients
-include "layers.pxi"        # feed-forward layers without an event loop, forward and backward
+
+include "layers/forward.pxi"    # batches of feed-forward layers without an event loop
+include "layers/backward.pxi"
+include "layers/membranes.pxi"
+include "layers/border.pxi"
 
 #: For Python: the columns of a state row before the model's states, and what Engine.run returns besides 0.
 HEAD_WIDTH, PAUSED_CODE, NO_MEMORY_CODE, RAN_AWAY_CODE, NOT_FINITE_CODE = HEAD, PAUSED, NO_MEMORY, RAN_AWAY, NOT_FINITE
