@@ -57,7 +57,7 @@ axes["error"].set(xlabel="step", ylabel="error [ms]", title="root of the mean sq
 for name, unit in (("delay", "ms"), ("weight", "pA")):
     table = np.full((n, n), np.nan)
     table[pre, post] = params[synapses, name]
-    style = dict(cmap="viridis") if name == "delay" else dict(cmap="RdBu_r", norm=plt.matplotlib.colors.SymLogNorm(0.1, vmin=-20, vmax=20))
+    style = dict(cmap="viridis", vmax=15) if name == "delay" else dict(cmap="RdBu_r", norm=plt.matplotlib.colors.SymLogNorm(0.1, vmin=-20, vmax=20))
     fig.colorbar(axes[name + "s"].imshow(table, origin="lower", **style), ax=axes[name + "s"], label=f"{name} [{unit}]")
     axes[name + "s"].set(xlabel="to neuron", ylabel="from neuron", title=f"{name}s learned")
 fig.savefig(sys.argv[1] if len(sys.argv) > 1 else "rhythm.png", dpi=120)

@@ -36,6 +36,7 @@ class Task:
     weight_decay: float = 0.0
     late_batch: tuple[float, int] = (1.0, 0)  # from this part of the epochs on, this batch
     drop: float = 0.0  # fraction of input spikes left out
+    clip: float = 1e300  # norm of the gradient
 
 
 def train(task: Task, seed: int, threads: int = 1, say: Callable[[str], None] = lambda line: None, every: int = 1) -> dict[str, Any]:
@@ -71,7 +72,7 @@ def train(task: Task, seed: int, threads: int = 1, say: Callable[[str], None] = 
             value, grads, response = es.value_and_grad(
                 sim, task.loss, shown, labels[batch], duration=task.duration, wrt=set(task.learn), threads=threads
             )
-            params.step(adam, grads)
+            params.descend(adam, optim.clip(params.gradient(grads), norm=task.clip).gradient)
             step += 1
             average += (params.x - average) / min(step, 1.0 / (1.0 - task.average))
             total += value * len(batch)

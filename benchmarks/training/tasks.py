@@ -102,9 +102,9 @@ def image_task(folder, hidden=(350,), **recipe):
 
 
 TASKS = {
-    "yin_yang": yin_yang_task(200, False, True, epochs=100, reach=0.983),
-    "yin_yang_delays": yin_yang_task(30, True, False, epochs=60, reach=0.982),
-    "yin_yang_small": yin_yang_task(5, True, False, epochs=200, rate=0.02, reach=0.955),
+    "yin_yang": yin_yang_task(200, False, True, epochs=60, late_batch=(0.6, 128), reach=0.983),
+    "yin_yang_delays": yin_yang_task(30, True, False, epochs=40, reach=0.982),
+    "yin_yang_small": yin_yang_task(5, True, False, epochs=150, rate=0.02, spikes={"hidden": 2.0, "output": 0.9}, reach=0.955),
     "mnist": image_task("mnist", epochs=20, batch=64, rate=3e-3, disturb=shifted, reach=0.982),
     "fashion": image_task("fashion-mnist", epochs=20, batch=64, rate=3e-3, reach=0.88),
 }
