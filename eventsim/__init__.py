@@ -4,11 +4,12 @@ Describe a network (`Network`), build and run it (`simulate`, `Simulation`), loo
 (`value_and_grad`) and train (`losses`, `optim`, `SpikingClassifier`).
 """
 
+from typing import TYPE_CHECKING, Any
+
 from . import decode, encode, losses, optim
 from ._core import *  # noqa: F403  the models, one file each in ext/models
 from ._core import __all__ as _models
 from .check_gradient import check_gradient
-from .classifier import SpikingClassifier
 from .connectivity import (
     CSR,
     AllToAll,
@@ -30,6 +31,9 @@ from .result import Result
 from .simulation import Edges, Simulation, simulate
 from .storage import load
 from .trains import SpikeTrains
+
+if TYPE_CHECKING:
+    from .classifier import SpikingClassifier
 
 __version__ = "0.1.0"
 
@@ -72,3 +76,12 @@ __all__ = [
     "simulate",
     "value_and_grad",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`SpikingClassifier` is imported when it is first used: it looks for scikit-learn, which takes its time."""
+    if name == "SpikingClassifier":
+        from .classifier import SpikingClassifier
+
+        return SpikingClassifier
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

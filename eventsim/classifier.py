@@ -6,13 +6,14 @@ import inspect
 import os
 import pickle
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from . import check, optim
 from ._core import LIF, LeakyIntegrator, SpikeSource
-from .encode import Encoder, Latency
+from .encode import Encoder, Latency, _matrix
 from .initial import initialise
 from .losses import FirstSpikeCrossEntropy, IntegralVCrossEntropy, MaxVCrossEntropy, SilentHinge
 from .network import Network
@@ -62,8 +63,9 @@ except ImportError:
 class SpikingClassifier(ClassifierMixin, BaseEstimator):
     """A feed-forward network of LIF neurons, trained with exact gradients.
 
-    Features become spikes, hidden layers of LIF neurons answer with spikes, and one read-out per class integrates them; the class
-    whose membrane rises highest wins. Adam follows the exact gradient of the cross-entropy through all spike times.
+    Features become spikes, hidden layers of LIF neurons answer with spikes, and one leaky integrator per class adds them up; the
+    class with the largest area under its membrane wins. Adam follows the exact gradient of the cross-entropy through all spike
+    times. Weights start with mean 0, scaled until each layer fires (`initialise`).
 
     Parameters
     ----------
@@ -72,14 +74,19 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         the pixels of images do
     epochs : passes over the training data
     learn : what is learned: ``"weight"``, ``"delay"``, or both
-    loss : ``"max_V"``, ``"integral_V"`` (of read-outs without threshold) or ``"first_spike"`` (of LIF outputs)
+    loss : cross-entropy of ``"integral_V"`` or ``"max_V"`` of read-outs without threshold, or of the ``"first_spike"`` of LIF
+        outputs. A read-out that is never above rest has no gradient by its maximum
     batch_size, learning_rate : of Adam
     schedule : ``"cosine"`` (to 0 over all epochs), ``"constant"``, or a function of the step
-    spikes : spikes per hidden neuron and sample at the start, see `initialise`
+    spikes : spikes per hidden neuron and sample at the start
     tau_m, tau_syn, delay : of all neurons and synapses [ms]
-    duration : length of a run [ms]; None: the latest input spike + tau_m + 2 tau_syn
+    duration : length of a run [ms]; None: the latest input spike + tau_m + 2 tau_syn + the delays
     weight_decay : of Adam
-    input_dropout : fraction of input spikes left out at random in training
+    dropout : fraction of hidden neurons silenced at random for each batch, the others counting for them; None: 0.5 if the
+        features share their minimum (images: many, and redundant), else 0
+    input_dropout : fraction of input spikes left out at random in training, the others counting for them
+    input_jitter : standard deviation of a random shift of each input spike in training [ms]; None: 1 if the features share their
+        minimum, else 0
     scale : True: X is scaled to [0, 1] by the ranges seen in `fit`, one common range if the features share their minimum; False:
         X goes to the encoder as it is
     validation_fraction : fraction of the data kept aside to watch
@@ -111,9 +118,9 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         encoder: Encoder | None = None,
         epochs: int = 30,
         learn: Sequence[str] = ("weight",),
-        loss: str = "max_V",
+        loss: str = "integral_V",
         batch_size: int = 32,
-        learning_rate: float = 3e-3,
+        learning_rate: float = 5e-3,
         schedule: Any = "cosine",
         spikes: float = 1.0,
         tau_m: float = 20.0,
@@ -121,8 +128,9 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         delay: float = 1.0,
         duration: float | None = None,
         weight_decay: float = 0.0,
+        dropout: float | None = None,
         input_dropout: float = 0.0,
-        input_jitter: float = 0.0,
+        input_jitter: float | None = None,
         scale: bool = True,
         validation_fraction: float = 0.0,
         early_stopping: int | None = None,
@@ -144,6 +152,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         self.delay = delay
         self.duration = duration
         self.weight_decay = weight_decay
+        self.dropout = dropout
         self.input_dropout = input_dropout
         self.input_jitter = input_jitter
         self.scale = scale
@@ -157,7 +166,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any) -> SpikingClassifier:
         """Train on X (n_samples, n_features) and labels y (n_samples,) of any type."""
-        X, y = self._checked(X, y)
+        X, y = self._checked_pair(X, y)
         self._check_parameters()
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
@@ -181,22 +190,27 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
 
         size = min(self.batch_size, len(rows))
         n_batches = -(-len(rows) // size)
-        rate = optim.Cosine(self.learning_rate, self.epochs * n_batches) if self.schedule == "cosine" else self.schedule
-        adam = optim.Adam(self.learning_rate if rate == "constant" else rate, weight_decay=self.weight_decay)
+        rate: Any = self.schedule if callable(self.schedule) else optim.Constant(self.learning_rate)
+        if self.schedule == "cosine":
+            rate = optim.Cosine(self.learning_rate, self.epochs * n_batches)
+        adam = optim.Adam(rate, weight_decay=self.weight_decay)
         learn = (self.learn,) if isinstance(self.learn, str) else tuple(self.learn)
-        params = optim.Parameters(sim, {p: learn for p in sim.network.projections}, rates={"delay": 10.0})
+        params = optim.Parameters(sim, dict.fromkeys(sim.network.projections, learn), rates={"delay": 10.0})
         loss, hidden = self._loss(), [p for p in sim.network if p.name.startswith("hidden")]
         names = ["loss", "accuracy", "spikes"] + (["validation_loss", "validation_accuracy"] if len(kept) else [])
         self.history_: dict[str, list[float]] = {name: [] for name in names}
         best, best_x, since = -np.inf, params.flatten(), 0
         bar = _bar(self.epochs, self.progress)
-        for epoch in range(self.epochs):
+        for _ in range(self.epochs):
             total, right, fired = 0.0, 0, 0.0
             for batch in np.array_split(rng.permutation(rows), n_batches):
-                given = _disturbed(trains[batch], self.input_dropout, self.input_jitter, rng)
+                given = _disturbed(trains[batch], self.input_dropout, self.input_jitter_, rng)
+                kept_neurons = self._drop(sim, rng)
                 value, grads, response = value_and_grad(
                     sim, loss, given, labels[batch], duration=self.duration_, wrt=set(learn), threads=self.threads
                 )
+                for p, factor in kept_neurons.items():
+                    grads[p].weight *= factor
                 params.step(adam, grads)
                 total += value * len(batch)
                 right += int(np.sum(np.argmax(self._logits(response), axis=1) == labels[batch]))
@@ -218,7 +232,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         bar.close()
         if self.early_stopping is not None:
             params.unflatten(best_x)
-        self.n_iter_ = epoch + 1
+        self.n_iter_ = len(self.history_["loss"])
         edges = [sim.edges(p) for p in sim.network.projections]
         tables = []
         for p, e in zip(sim.network.projections, edges, strict=True):
@@ -227,18 +241,35 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
             tables.append(table.reshape(2, p.pre.n, p.post.n))
         self.weights_, self.delays_ = [t[0] for t in tables], [t[1] for t in tables]
 
+    def _drop(self, sim: Simulation, rng: Any) -> dict[Any, np.ndarray]:
+        """Silence hidden neurons at random until the next step, the others count for them; the factors on the weights."""
+        factors: dict[Any, np.ndarray] = {}
+        for p in sim.network.projections:
+            q = self.dropout_ if p.index else self.input_dropout
+            if q:
+                stays = (rng.random(p.pre.n) >= q) / (1.0 - q) if p.index else np.full(p.pre.n, 1.0 / (1.0 - q))
+                factors[p] = np.repeat(stays, p.post.n)
+                sim.set(p, weight=sim.edges(p).weight * factors[p])
+        return factors
+
     # ---- the network
 
     def _simulation(self, weights: list[Any], delays: list[Any] | None) -> Simulation:
         """Input, hidden layers and read-out with these weights."""
         C_m = self.tau_m * _peak(self.tau_m, self.tau_syn)  # a weight of 1 pA lifts a resting membrane by 1 mV at most
-        lif = {"tau_m": self.tau_m, "C_m": C_m, "tau_syn_ex": self.tau_syn, "tau_syn_in": self.tau_syn, "E_L": 0.0}
+        lif: dict[str, Any] = {
+            "tau_m": self.tau_m,
+            "C_m": C_m,
+            "tau_syn_ex": self.tau_syn,
+            "tau_syn_in": self.tau_syn,
+            "E_L": 0.0,
+        }
         spiking = LIF(**lif, V_th=1.0, V_reset=0.0, t_ref=0.0)
         net = Network()
         layers = [net.add("input", self.encoder_.n_sources(self.n_features_in_), SpikeSource())]
         layers += [net.add(f"hidden {k}", n, spiking) for k, n in enumerate(self.hidden, 1)]
         layers += [net.add("output", len(self.classes_), spiking if self.loss == "first_spike" else LeakyIntegrator(**lif))]
-        for k, (pre, post) in enumerate(zip(layers[:-1], layers[1:], strict=True)):
+        for k, (pre, post) in enumerate(pairwise(layers)):
             delay = self.delay if delays is None else np.ravel(delays[k])
             if delays is None and "delay" in self.learn:
                 delay = np.full(pre.n * post.n, self.delay)
@@ -247,10 +278,10 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
 
     def _random_weights(self, rng: Any) -> list[np.ndarray]:
         sizes = [self.encoder_.n_sources(self.n_features_in_), *self.hidden, len(self.classes_)]
-        return [
-            rng.normal(MEAN if k < len(sizes) - 2 or self.loss == "first_spike" else 0.0, 1.0, (n, m)) / np.sqrt(n)
-            for k, (n, m) in enumerate(zip(sizes[:-1], sizes[1:], strict=True))
-        ]
+        weights = [rng.normal(0.0, 1.0, (n, m)) / np.sqrt(n) for n, m in pairwise(sizes)]
+        if self.loss == "first_spike":  # an output that does not fire learns nothing from first spikes: a push for all of them
+            weights[-1] += 0.5 / np.sqrt(sizes[-2])
+        return weights
 
     def _initialise(self, sim: Simulation, trains: SpikeTrains) -> None:
         try:
@@ -288,10 +319,11 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """The labels (n_samples,)."""
-        return self.classes_[np.argmax(self._scores(X), axis=1)]
+        best = np.argmax(self._scores(X), axis=1)
+        return self.classes_[best]
 
     def response(self, X: Any) -> Response:
-        """The spikes and membranes of the trained network, all samples in one batch; populations ``"hidden 1"``, ..., ``"output"``."""
+        """Spikes and membranes of the trained network, all samples in one batch: ``"hidden 1"``, ..., ``"output"``."""
         X = self._checked(X)
         return self._respond(self._simulation(self.weights_, self.delays_), self._encoded(X))
 
@@ -316,34 +348,37 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         common = bool(np.all(low == low[0]))
         self.low_, self.range_ = (low.min(), high.max() - low.min()) if common else (low, high - low)
         self.range_ = np.where(self.range_ > 0.0, self.range_, 1.0)
+        self.dropout_ = (0.5 if common else 0.0) if self.dropout is None else self.dropout
+        self.input_jitter_ = (1.0 if common else 0.0) if self.input_jitter is None else self.input_jitter
         self.encoder_ = Latency(complement=not common, bias=not common) if self.encoder is None else self.encoder
 
     def _encoded(self, X: np.ndarray) -> SpikeTrains:
         return self.encoder_((X - self.low_) / self.range_ if self.scale else X)
 
-    def _checked(self, X: Any, y: Any = None) -> Any:
-        """X, or X and y, as arrays of the right shape."""
-        fitting = y is not None
-        if not fitting and not hasattr(self, "weights_"):
-            raise NotFittedError(f"This {type(self).__name__} instance is not fitted yet; call fit first")
+    def _checked(self, X: Any) -> np.ndarray:
+        """X for a prediction as an array of the right shape."""
+        me = type(self).__name__
+        if not hasattr(self, "weights_"):
+            raise NotFittedError(f"This {me} instance is not fitted yet; call fit first")
         if validate_data is not None:
-            if not fitting:
-                return validate_data(self, X, reset=False, dtype=np.float64)
+            return validate_data(self, X, reset=False, dtype=np.float64)
+        X = _matrix(me, X)
+        if X.shape[1] != self.n_features_in_:
+            raise ValueError(f"X has {X.shape[1]} features, but {me} is expecting {self.n_features_in_} features as input")
+        return X
+
+    def _checked_pair(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+        """X and y for fitting as arrays of the right shape."""
+        me = type(self).__name__
+        if y is None:
+            raise ValueError(f"{me}.fit: requires y to be passed, but the target y is None")
+        if validate_data is not None:
             X, y = validate_data(self, X, y, dtype=np.float64)
             check_classification_targets(y)
             return X, y
-        X = np.asarray(X, np.float64)
-        if X.ndim != 2 or not X.shape[1] or not np.isfinite(X).all():
-            raise ValueError(f"SpikingClassifier: X has shape {X.shape}; it must be finite, of shape (samples, features)")
-        if not fitting:
-            if X.shape[1] != self.n_features_in_:
-                raise ValueError(
-                    f"X has {X.shape[1]} features, but {type(self).__name__} is expecting {self.n_features_in_} features as input"
-                )
-            return X
-        y = np.asarray(y)
+        X, y = _matrix(me, X), np.asarray(y)
         if y.shape != (len(X),) or not len(y):
-            raise ValueError(f"SpikingClassifier: y has shape {y.shape} for {len(X)} samples; give one label for each")
+            raise ValueError(f"{me}: y has shape {y.shape} for {len(X)} samples; give one label for each")
         self.n_features_in_ = X.shape[1]
         return X, y
 
@@ -355,10 +390,10 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
             check.count(me, name, getattr(self, name), at_least=1)
         for name in ("learning_rate", "spikes", "tau_m", "tau_syn"):
             check.number(me, name, getattr(self, name), "positive")
-        for name in ("delay", "weight_decay"):
-            check.number(me, name, getattr(self, name), "nonnegative")
-        for name in ("validation_fraction", "input_dropout"):
-            if check.number(me, name, getattr(self, name), "probability") == 1.0:
+        for name in ("delay", "weight_decay", "input_jitter"):
+            check.number(me, name, getattr(self, name) or 0.0, "nonnegative")
+        for name in ("validation_fraction", "dropout", "input_dropout"):
+            if check.number(me, name, getattr(self, name) or 0.0, "probability") == 1.0:
                 raise ValueError(f"{me}: {name} = 1 leaves nothing to train on")
         choices = {"loss": ("max_V", "integral_V", "first_spike"), "schedule": ("cosine", "constant")}
         for name, known in choices.items():
@@ -393,8 +428,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         return loaded
 
 
-MEAN = 0.3  # mean of the random weights, in standard deviations
-SPREAD = 0.5  # of the read-outs at the start [mV]
+SPREAD = 0.2  # of the read-outs before training [mV]
 
 
 def _peak(tau_m: float, tau_syn: float) -> float:

@@ -61,6 +61,9 @@ class EventRuns:
 
     # ---- what a loss may ask
 
+    def parameters(self, k: int) -> dict[str, np.ndarray]:
+        return self.sim._engine.populations[k].parameters
+
     def _own(self, k: int, sample: int) -> np.ndarray:
         """Places on a sample's tape of the spikes of population k, by time and neuron."""
         p, tape = self.sim.network.populations[k], self.tapes[sample]

@@ -36,15 +36,15 @@ class Gradients:
         self._projections = [SimpleNamespace(**found.get(("projection", p.index), {})) for p in network.projections]
 
     def __getitem__(self, key: Population | Projection | str) -> SimpleNamespace:
-        name, names = key if isinstance(key, str) else key.name, []
-        if not isinstance(key, Projection):
-            names += [(p.name, gradient) for p, gradient in zip(self._network.populations, self._populations, strict=True)]
-        if not isinstance(key, Population):
-            names += [(p.name, gradient) for p, gradient in zip(self._network.projections, self._projections, strict=True)]
-        for known, gradient in names:
-            if known == name:
+        populations = zip(self._network.populations, self._populations, strict=True)
+        projections = zip(self._network.projections, self._projections, strict=True)
+        known: list[Any] = [] if isinstance(key, Projection) else list(populations)
+        known += [] if isinstance(key, Population) else list(projections)
+        for thing, gradient in known:
+            # names of projections need not differ
+            if key == thing.name or (not isinstance(key, str) and (key.index, key.name) == (thing.index, thing.name)):
                 return gradient
-        raise KeyError(f"Gradients: {key!r} is none of {', '.join(repr(known) for known, _ in names)}")
+        raise KeyError(f"Gradients: {key!r} is none of {', '.join(repr(thing.name) for thing, _ in known)}")
 
     def __repr__(self) -> str:
         things: list[Any] = [*self._network.populations, *self._network.projections]
@@ -119,19 +119,18 @@ def value_and_grad(
     _refuse(sim, names)
     batch = runs(sim, inputs, duration, threads, executor, pseudo_spikes)
     response = Response(sim.network, batch)
-    try:
-        value, sensitivities = loss(response, targets)
-    except NotImplementedError:  # the loss asked for what only the general executor tells
-        if executor != "auto":
-            raise
-        batch = runs(sim, inputs, batch.duration, threads, "events", pseudo_spikes)
-        response = Response(sim.network, batch)
-        value, sensitivities = loss(response, targets)
+    value, sensitivities = loss(response, targets)
     by_index: dict[int, Sensitivity] = {}
     for key, sensitivity in sensitivities.items():
         index = response.index(key)
         by_index[index] = by_index[index] + sensitivity if index in by_index else sensitivity
-    return float(value), Gradients(sim.network, _by_sample(batch.backward(by_index, names), batch)), response
+    found = _by_sample(batch.backward(by_index, names), batch)
+    for index, sensitivity in by_index.items():
+        for name, direct in sensitivity.parameters.items():
+            if names is None or name in names:
+                gradients = found[("population", index)]
+                gradients[name] = gradients[name] + direct
+    return float(value), Gradients(sim.network, found), response
 
 
 def runs(

@@ -35,7 +35,7 @@ def initialise(
     inputs, duration, threads, executor : as for `value_and_grad`; a hundred samples will do
     spikes : wanted spikes per neuron and sample, a number for all or {population or name: number}; populations that a mapping
         leaves out keep their weights
-    spread : for populations without threshold: wanted standard deviation, over their neurons, of the largest V_m [mV]
+    spread : for populations without threshold: wanted standard deviation, over their neurons, of the mean V_m [mV]
     tolerance : relative deviation from what is wanted that is good enough
 
     Returns
@@ -57,7 +57,9 @@ def initialise(
     def response() -> Response:
         return Response(simulation.network, runs(simulation, inputs, duration, threads, executor))
 
-    wanted = {simulation.network.find(k, "initialise")[0].name: v for k, v in spikes.items()} if isinstance(spikes, Mapping) else None
+    wanted = (
+        {simulation.network.find(k, "initialise")[0].name: v for k, v in spikes.items()} if isinstance(spikes, Mapping) else None
+    )
     factors = {}
     for population in in_order(simulation.network):
         into = [p for p in simulation.network.projections if p.post is population]
@@ -72,15 +74,18 @@ def initialise(
             goal, measure = check.number("initialise", "spread", spread, "positive"), _spread
         weights = [simulation.edges(p).weight.astype(np.float64) for p in into]
 
-        def measured(factor: float, into: Any = into, weights: Any = weights, measure: Any = measure, population: Any = population) -> float:
+        def measured(
+            factor: float, into: Any = into, weights: Any = weights, measure: Any = measure, population: Any = population
+        ) -> float:
             _scale(simulation, into, weights, factor)
             return measure(response(), population)
 
         factor = _solve(measured, goal, tolerance)
         if factor is None:
+            what = "spikes per neuron" if measure is _mean_count else "mV of spread"
             raise ValueError(
-                f"initialise: no factor on the weights into {population.name!r} makes it reach {goal:g}"
-                f" ({'spikes per neuron' if measure is _mean_count else 'mV spread'}); check their signs, the inputs, the duration"
+                f"initialise: no factor on the weights into {population.name!r} makes it reach {goal:g} {what};"
+                " check their signs, the inputs and the duration"
             )
         _scale(simulation, into, weights, factor)
         factors[population.name] = factor
@@ -108,7 +113,7 @@ def _mean_count(response: Response, population: Population) -> float:
 
 
 def _spread(response: Response, population: Population) -> float:
-    return float(response.max_V(population).std(axis=1).mean())
+    return float(response.integral_V(population).std(axis=1).mean() / response.duration)
 
 
 def _solve(measured: Callable[[float], float], goal: float, tolerance: float) -> float | None:

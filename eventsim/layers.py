@@ -112,6 +112,13 @@ class LayerRuns:
     duration : [ms]
     threads : over samples; the result does not depend on it
 
+    Raises
+    ------
+    ValueError
+        If ids or times of input spikes are out of range, or sources differ in their number of samples.
+    RuntimeError
+        If a state overflows, or a neuron fires for ever.
+
     Notes
     -----
     Samples are dealt out in chunks whose sizes depend on the batch and the number of synapses only; gradients are summed
@@ -127,6 +134,14 @@ class LayerRuns:
         for k, core in enumerate(sim._engine.populations):
             if isinstance(core, _core.SpikeSourcePopulation) and k not in inputs:
                 self.inputs[k] = self._repeated(*core.pending())
+        for k, trains in self.inputs.items():
+            population = sim.network.populations[k]
+            if len(trains) != self.n_samples:
+                raise ValueError(f"source {population.name!r}: {len(trains)} samples where another source has {self.n_samples}")
+            if len(trains.ids) and not (0 <= trains.ids.min() and trains.ids.max() < population.n):
+                raise ValueError(f"source {population.name!r}: ids reach {trains.ids.max()}; neurons are 0..{population.n - 1}")
+            if len(trains.times) and not trains.times.min() >= 0.0:
+                raise ValueError(f"source {population.name!r}: times start at {trains.times.min():g} ms; they must be >= 0")
         self._net = _core.LayerNet(sim._engine, order, columns)
         self._cores = sim._engine.populations
         self._rows = [(rows.indices, rows.weight) for rows in sim._engine.projections]
@@ -158,6 +173,9 @@ class LayerRuns:
 
     # ---- what a loss sees
 
+    def parameters(self, population: int) -> dict[str, np.ndarray]:
+        return self._cores[population].parameters
+
     def _fired(self, population: int) -> tuple[np.ndarray, ...]:
         if population not in self._spikes:
             parts = [chunk.spikes(population) for chunk in self._chunks]
@@ -182,16 +200,18 @@ class LayerRuns:
 
     def integral_V(self, population: int, decay: float) -> np.ndarray:
         integral = self._table(population)
-        self._each(lambda chunk: chunk.watch(population, np.zeros(0), 1.0 / decay, np.zeros((0, 0, 0)), integral))
+        self._each(lambda chunk: chunk.integrate(population, 1.0 / decay, 0.0, False, integral))
         return integral
 
     def integral_square(self, population: int, target: float) -> np.ndarray:
-        raise NotImplementedError("LayerRuns: integral_square is not offered; use the general executor")
+        integral = self._table(population)
+        self._each(lambda chunk: chunk.integrate(population, 0.0, target, True, integral))
+        return integral
 
     def V(self, population: int, times: np.ndarray) -> np.ndarray:
         times = np.ascontiguousarray(times, np.float64)
         seen = np.zeros((self.n_samples, self._cores[population].n, len(times)))
-        self._each(lambda chunk: chunk.watch(population, times, 0.0, seen, np.zeros((0, 0))))
+        self._each(lambda chunk: chunk.watch(population, times, seen))
         return seen
 
     # ---- backward
@@ -203,8 +223,6 @@ class LayerRuns:
             return wrt is None or any(name in wrt for name in names)
 
         for k, s in sensitivities.items():
-            if s.integral_square:
-                self.integral_square(k, 0.0)
             if s.max_V is not None:
                 self.max_V(k)
         # one flat array of gradients per chunk: weights, delays, then the neurons'
@@ -257,6 +275,9 @@ class LayerRuns:
         if s.integral_V:
             out["decay_rates"] = 1.0 / np.array(list(s.integral_V), np.float64)
             out["integrals"] = np.ascontiguousarray([np.broadcast_to(v, (B, n)) for v in s.integral_V.values()], np.float64)
+        if s.integral_square:
+            out["targets"] = np.array(list(s.integral_square), np.float64)
+            out["squares"] = np.ascontiguousarray([np.broadcast_to(v, (B, n)) for v in s.integral_square.values()], np.float64)
         if s.V:
             out["look_times"] = np.concatenate([np.asarray(t, np.float64) for t, _ in s.V])
             out["looks"] = np.ascontiguousarray(np.concatenate([v for _, v in s.V], axis=2), np.float64)
@@ -308,14 +329,14 @@ class LayerRuns:
                 keep(key, "C_m", -by_size * capacity)
             if wrt is None or "E_L" in wrt:
                 held = r if getattr(core.model, "reset", "value") == "value" else 0.0
-                keep(key, "E_L", self._seen_sum(sensitivities.get(k), n) - (u + c + held))
+                keep(key, "E_L", self._seen_sum(k, sensitivities.get(k), n) - (u + c + held))
             if "V_th" in core.parameters and "V_th" in core.model.parameters:
                 keep(key, "V_th", c)
                 keep(key, "V_reset", r if core.model.reset == "value" else np.zeros(n))
                 keep(key, "t_ref", t_ref)
         return out
 
-    def _seen_sum(self, s: Sensitivity | None, n: int) -> np.ndarray:
+    def _seen_sum(self, population: int, s: Sensitivity | None, n: int) -> np.ndarray:
         """dL/dE_L at fixed V_m - E_L: all membranes seen rise together."""
         total = np.zeros(n)
         if s is None:
@@ -325,6 +346,8 @@ class LayerRuns:
         for decay, v in s.integral_V.items():
             rate = 1.0 / decay
             total += np.sum(v, axis=0) * (self.duration if rate == 0.0 else -np.expm1(-rate * self.duration) / rate)
+        for target, v in s.integral_square.items():
+            total += np.sum(2.0 * v * (self.integral_V(population, np.inf) - target * self.duration), axis=0)
         for _, v in s.V:
             total += np.sum(v, axis=(0, 2))
         return total

@@ -410,7 +410,7 @@ class SilentHinge(Loss):
 
     Notes
     -----
-    V_th is that of the network's description and a constant here: there is no explicit derivative by it. Targets are ignored.
+    The derivative by V_th is included. Targets are ignored.
     """
 
     def __init__(self, population: Population | str, margin: float = 0.0, dead: bool = False, reduction: str = "mean"):
@@ -424,14 +424,12 @@ class SilentHinge(Loss):
             silent &= silent.all(axis=0)
         if not silent.any():
             return 0.0, {}
-        model = response.network.find(self.population, "SilentHinge")[0].model
-        threshold = model.values.get("V_th")
-        if not isinstance(threshold, float | np.ndarray):
-            raise TypeError(f"{self!r}: V_th = {threshold!r} of {type(model).__name__} must be a number or an array")
-        gap = np.where(silent, threshold - self.margin - response.max_V(self.population), 0.0)
-        short = gap > 0.0
-        share = self._share(response)
-        return share * float(gap[short].sum()), {self.population: Sensitivity(max_V=np.where(short, -share, 0.0))}
+        if "V_th" not in response.network.find(self.population, "SilentHinge")[0].model.parameters:
+            raise TypeError(f"{self!r}: these neurons have no V_th; give a population of neurons that spike")
+        gap = np.where(silent, response.parameter(self.population, "V_th") - self.margin - response.max_V(self.population), 0.0)
+        pull = np.where(gap > 0.0, self._share(response), 0.0)
+        sensitivity = Sensitivity(max_V=-pull, parameters={"V_th": pull.sum(axis=0)})
+        return float(np.sum(pull * gap)), {self.population: sensitivity}
 
 
 class UpperActivity(Loss):

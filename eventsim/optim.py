@@ -321,7 +321,7 @@ class Parameters:
             f"Parameters: {key!r} is not learned; there is {', '.join(f'{b.target.name}.{b.name}' for b in self.blocks)}"
         )
 
-    def gradient(self, grads: Mapping[Any, Any]) -> np.ndarray:
+    def gradient(self, grads: Any) -> np.ndarray:
         """The derivative (p,) by x, from what `value_and_grad` returned."""
         g = np.empty_like(self.x)
         for b in self.blocks:
@@ -357,7 +357,7 @@ class Parameters:
             if len(new.get("delay", ())) > 1:
                 self._order[target] = order
 
-    def step(self, optimiser: SGD | Adam, grads: Mapping[Any, Any]) -> None:
+    def step(self, optimiser: SGD | Adam, grads: Any) -> None:
         """One step of the optimiser along the gradients that `value_and_grad` returned, written into the simulation."""
         self.descend(optimiser, self.gradient(grads))
 
@@ -441,9 +441,7 @@ def clip_grazing(loss: Callable[[Any, Any], Any], slope: float, report: list[int
     return clipped
 
 
-def minimize(
-    function: Callable[[], tuple[float, Mapping[Any, Any]]], parameters: Parameters, method: str = "L-BFGS-B", **options: Any
-) -> Any:
+def minimize(function: Callable[[], tuple[float, Any]], parameters: Parameters, method: str = "L-BFGS-B", **options: Any) -> Any:
     """Minimise with `scipy.optimize.minimize`, by default L-BFGS; for few samples and no noise.
 
     Parameters

@@ -35,10 +35,20 @@ class Sensitivity:
     integral_V : {decay: (B, n)} by ``response.integral_V(population, decay)`` [1/(mV ms)]
     integral_square : {target: (B, n)} by ``response.integral_square(population, target)`` [1/(mV^2 ms)]
     V : list of (times (K,), (B, n, K)) by ``response.V(population, times)`` [1/mV]
+    parameters : {name: (n,)} by ``response.parameter(population, name)``: what the loss takes from a parameter directly
     """
 
-    def __init__(self, times: Any = None, max_V: Any = None, integral_V: Any = None, integral_square: Any = None, V: Any = None):
+    def __init__(
+        self,
+        times: Any = None,
+        max_V: Any = None,
+        integral_V: Any = None,
+        integral_square: Any = None,
+        V: Any = None,
+        parameters: Any = None,
+    ):
         self.times, self.max_V = times, max_V
+        self.parameters = dict(parameters or {})
         self.integral_V = dict(integral_V or {})
         self.integral_square = dict(integral_square or {})
         self.V = list(V or [])
@@ -50,6 +60,7 @@ class Sensitivity:
             {k: v * factor for k, v in self.integral_V.items()},
             {k: v * factor for k, v in self.integral_square.items()},
             [(t, v * factor) for t, v in self.V],
+            {k: v * factor for k, v in self.parameters.items()},
         )
 
     __rmul__ = __mul__
@@ -61,6 +72,7 @@ class Sensitivity:
             _merged(self.integral_V, other.integral_V),
             _merged(self.integral_square, other.integral_square),
             self.V + other.V,
+            _merged(self.parameters, other.parameters),
         )
 
 
@@ -86,6 +98,7 @@ class Runs(Protocol):
     def integral_V(self, population: int, decay: float) -> np.ndarray: ...
     def integral_square(self, population: int, target: float) -> np.ndarray: ...
     def V(self, population: int, times: np.ndarray) -> np.ndarray: ...
+    def parameters(self, population: int) -> dict[str, np.ndarray]: ...
     def backward(self, sensitivities: dict[int, Sensitivity], wrt: frozenset[str] | None) -> Any: ...
 
 
@@ -150,6 +163,14 @@ class Response:
     def slopes(self, population: Population | str) -> np.ndarray:
         """(m,) dV_m/dt just before each spike [mV/ms], in the order of `spikes`."""
         return self.runs.slopes(self.index(population))
+
+    def parameter(self, population: Population | str, name: str) -> np.ndarray:
+        """(n,) a parameter of the neurons, as it was in these runs."""
+        values = self.runs.parameters(self.index(population))
+        if name not in values:
+            model = type(self.network.find(population, "Response")[0].model).__name__
+            raise ValueError(f"Response.parameter: {model} has no parameter {name!r}; it has {', '.join(values) or 'none'}")
+        return np.broadcast_to(values[name], self.size(population))
 
     def max_V(self, population: Population | str) -> np.ndarray:
         """(B, n) the largest V_m of each neuron [mV]; V_th of one that spiked."""

@@ -25,8 +25,13 @@
 
 enum { BLOCK = 8 };
 
-typedef struct { double a, b_e, b_i, t_peak, k_peak; } Rates;   /* [1/ms]; kappa(a, b_e, t) is largest at t_peak */
-typedef struct { double *m, *e, *i, *ke, *ki, *k0; } Factors;   /* per interval dt: exp(-a dt), exp(-b dt), kappa(a, b, dt), kappa(a, 0, dt) */
+typedef struct {
+    double a, b_e, b_i;         /* [1/ms] */
+    double t_peak, k_peak;      /* kappa(a, b_e, t) is largest, k_peak, at t_peak */
+    int64_t driven;             /* is any d not 0? */
+} Rates;
+/* per interval dt: exp(-a dt), exp(-b_e dt), exp(-b_i dt), kappa(a, b_e, dt), kappa(a, b_i, dt), kappa(a, 0, dt) */
+typedef struct { double *m, *e, *i, *ke, *ki, *k0; } Factors;
 
 /* ---- exp, expm1, log1p */
 
@@ -35,7 +40,7 @@ INLINE double exp_parts(double x, double *scale)
 {
     const double magic = 6755399441055744.0;                    /* 1.5 * 2^52: adding it rounds to whole numbers */
     double n, r, r2, r4, p;
-    int64_t bits;
+    uint64_t bits;
     x = x > -700.0 ? x : -700.0;
     n = x * 1.4426950408889634 + magic;
     memcpy(&bits, &n, 8);
@@ -66,7 +71,7 @@ INLINE double lane_expm1(double x)      /* x <= 0 */
 INLINE double lane_log1p(double x)      /* x > -1 */
 {
     double u = 1.0 + x, lost = x < 1.0 ? x - (u - 1.0) : 1.0 - (u - x), k, m, f, s, z, w, r;
-    int64_t bits, exponent;
+    uint64_t bits, exponent;
     memcpy(&bits, &u, 8);
     bits += 0x3ff0000000000000 - 0x3fe6a09e00000000;            /* mantissa from sqrt(1/2) to sqrt(2) */
     exponent = (bits >> 52) + (0x4338000000000000 - 1023);
@@ -78,7 +83,8 @@ INLINE double lane_log1p(double x)      /* x > -1 */
     s = f / (2.0 + f);
     z = s * s;
     w = z * z;
-    r = z * (6.666666666666735130e-01 + w * (2.857142874366239149e-01 + w * (1.818357216161805012e-01 + w * 1.479819860511658591e-01)))
+    r = z * (6.666666666666735130e-01
+             + w * (2.857142874366239149e-01 + w * (1.818357216161805012e-01 + w * 1.479819860511658591e-01)))
         + w * (3.999999999940941908e-01 + w * (2.222219843214978396e-01 + w * 1.531383769920937332e-01));
     r = f - (0.5 * f * f - s * (0.5 * f * f + r));
     return k * 6.93147180369123816490e-01 + (r + (k * 1.90821492927058770002e-10 + lost / u));
@@ -107,7 +113,8 @@ INLINE Pair lane_pair(Rates q, double t)
 LANES void eventsim_factors(int64_t n, const double *restrict dt, Rates q, Factors f)
 {
     const double tau = 1.0 / q.a;
-    double *restrict m = f.m, *restrict e = f.e, *restrict i = f.i, *restrict ke = f.ke, *restrict ki = f.ki, *restrict k0 = f.k0;
+    double *restrict m = f.m, *restrict e = f.e, *restrict i = f.i;
+    double *restrict ke = f.ke, *restrict ki = f.ki, *restrict k0 = f.k0;
     int64_t j;
     for (j = 0; j < n; j++) {
         Pair x = lane_pair(q, dt[j]);
@@ -131,7 +138,8 @@ LANES void eventsim_factors(int64_t n, const double *restrict dt, Rates q, Facto
 /* ---- forward */
 
 /* An arrival: w >= 0 adds to e, w < 0 to i; k = 1/C_m. */
-LANES void eventsim_receive(int64_t n, Rates q, const double *restrict w, const double *restrict k, double *restrict e, double *restrict i)
+LANES void eventsim_receive(int64_t n, Rates q, const double *restrict w, const double *restrict k,
+                            double *restrict e, double *restrict i)
 {
     int64_t j;
     if (q.b_e == q.b_i)
@@ -150,14 +158,14 @@ LANES void eventsim_receive(int64_t n, Rates q, const double *restrict w, const 
  *     u >= c at the end: there is exactly one crossing;
  *     else, J rises:     there is none;
  *     else, J falls:     there is none if the tangent of u at the start does not reach c before the end.
- * In any case u <= max(u, u exp(-a T)) + k (e + i exp(-(b_i - b_e) T)) + k0 d, where k is the largest kappa(a, b_e, t) of the gap.
+ * In any case u <= max(u, u exp(-a T)) + k (e + i exp(-(b_i - b_e) T)) + k0 d, k the largest kappa(a, b_e, t) of the gap.
  *
  * One gap from t0 to t1, interval g of f, to the states U, E, I. Lanes whose membrane may reach c, and those that are clamped
  * until free < t1, are listed; returns how many. */
 INLINE int64_t lane_gap(int64_t n, double t0, double t1, Rates q, Factors f, int64_t g,
                         const double *restrict u, const double *restrict e, const double *restrict i,
                         const double *restrict d, const double *restrict c, const double *restrict free,
-                        double *restrict U, double *restrict E, double *restrict I, int32_t *restrict list, int one)
+                        double *restrict U, double *restrict E, double *restrict I, int32_t *restrict list, int one, int driven)
 {
     const double m = f.m[g], me = f.e[g], mi = f.i[g], ke = f.ke[g], ki = f.ki[g], k0 = f.k0[g];
     const double tiny = 1e-12, more = 1.0 + tiny;           /* every bound is a little wider than rounding */
@@ -168,19 +176,25 @@ INLINE int64_t lane_gap(int64_t n, double t0, double t1, Rates q, Factors f, int
         for (int64_t x = 0; x < BLOCK; x++) {
             int64_t j = b + x, held = free[j] >= t0;
             double fallen = u[j] * m, drive = one ? e[j] : e[j] * more + i[j] * rho;
-            double highest = (fallen > u[j] ? fallen : u[j]) + most * (drive > 0.0 ? drive : 0.0) + k0 * (d[j] > 0.0 ? d[j] : 0.0);
-            double end = fallen + ((one ? e[j] * ke : e[j] * ke + i[j] * ki) + d[j] * k0);
+            double highest = (fallen > u[j] ? fallen : u[j]) + most * (drive > 0.0 ? drive : 0.0);
+            double end = fallen + (one ? e[j] * ke : e[j] * ke + i[j] * ki);
+            if (driven) {
+                highest += k0 * (d[j] > 0.0 ? d[j] : 0.0);
+                end += d[j] * k0;
+            }
             flag[x] = (held & (free[j] < t1)) | (!held & (highest + tiny * fabs(c[j]) >= c[j]));
             U[j] = held ? u[j] : end;
             E[j] = e[j] * me;
-            I[j] = one ? 0.0 : i[j] * mi;
+            if (!one)
+                I[j] = i[j] * mi;
             any |= flag[x];
         }
         if (!any)
             continue;
         for (int64_t x = 0; x < BLOCK; x++) {
             int64_t j = b + x, held = free[j] >= t0;
-            double J = e[j] + i[j] + d[j], du = J - q.a * u[j], wide = tiny * (fabs(c[j]) + k0 * (fabs(e[j]) - i[j] + fabs(d[j])));
+            double J = e[j] + i[j] + d[j], du = J - q.a * u[j];
+            double wide = tiny * (fabs(c[j]) + k0 * (fabs(e[j]) - i[j] + fabs(d[j])));
             double before = q.b_e * e[j] + q.b_i * i[j], after = q.b_e * E[j] + q.b_i * I[j];
             int64_t falls = (before >= 0.0) & (after >= 0.0), rises = (before <= 0.0) & (after <= 0.0);
             int64_t reached = (U[j] + wide >= c[j]) | (u[j] >= c[j]);
@@ -194,12 +208,17 @@ INLINE int64_t lane_gap(int64_t n, double t0, double t1, Rates q, Factors f, int
 }
 
 LANES int64_t eventsim_gap(int64_t n, double t0, double t1, Rates q, Factors f, int64_t g, const double *u, const double *e,
-                           const double *i, const double *d, const double *c, const double *free, double *U, double *E, double *I,
-                           int32_t *list)
+                           const double *i, const double *d, const double *c, const double *free,
+                           double *U, double *E, double *I, int32_t *list)
 {
-    if (q.b_e == q.b_i)
-        return lane_gap(n, t0, t1, q, f, g, u, e, i, d, c, free, U, E, I, list, 1);
-    return lane_gap(n, t0, t1, q, f, g, u, e, i, d, c, free, U, E, I, list, 0);
+    const int one = q.b_e == q.b_i;
+    if (one && !q.driven)
+        return lane_gap(n, t0, t1, q, f, g, u, e, i, d, c, free, U, E, I, list, 1, 0);
+    if (one)
+        return lane_gap(n, t0, t1, q, f, g, u, e, i, d, c, free, U, E, I, list, 1, 1);
+    if (!q.driven)
+        return lane_gap(n, t0, t1, q, f, g, u, e, i, d, c, free, U, E, I, list, 0, 0);
+    return lane_gap(n, t0, t1, q, f, g, u, e, i, d, c, free, U, E, I, list, 0, 1);
 }
 
 /* `crossing` of solver.pxi without branches, for a > 0. */
@@ -230,7 +249,8 @@ INLINE Flow lane_flow(Rates q, double u, double e, double i, double d, double t,
 {
     const double tau = 1.0 / q.a;
     Pair x = lane_pair(q, t);
-    double fi = one ? 0.0 : lane_exp(-q.b_i * t), ki = one ? 0.0 : lane_kappa(q.b_i < q.a ? fi : 1.0 + x.z, fabs(q.b_i - q.a), t);
+    double fi = one ? 0.0 : lane_exp(-q.b_i * t);
+    double ki = one ? 0.0 : lane_kappa(q.b_i < q.a ? fi : 1.0 + x.z, fabs(q.b_i - q.a), t);
     Flow flow = {u * x.z + ((one ? e * x.k : e * x.k + i * ki) - d * (x.z * tau)), e * x.e, i * fi, 1.0 + x.z};
     return flow;
 }
@@ -246,7 +266,8 @@ typedef struct {
  * rises, the crossing is yet to come, if there is one; there is none if the tangent (see above) does not reach c before T. */
 INLINE void lane_step(Block *restrict x, int j, Rates q, Flow now)
 {
-    double t = x->t[j], J = now.e + now.i + x->d[j], du = J - q.a * (x->u[j] + now.gained), g = (x->c[j] - x->u[j]) - now.gained;
+    double t = x->t[j], J = now.e + now.i + x->d[j], du = J - q.a * (x->u[j] + now.gained);
+    double g = (x->c[j] - x->u[j]) - now.gained;
     double d2 = -(q.b_e * now.e + q.b_i * now.i) - q.a * du, d3 = q.b_e * q.b_e * now.e + q.b_i * q.b_i * now.i - q.a * d2;
     double step = 2.0 * g * du / (2.0 * du * du + g * d2), next = t + step, middle;
     int64_t on = x->on[j], above = !(g > 0.0), start = t == 0.0, open, none, lost, close;
@@ -344,14 +365,28 @@ INLINE void lane_certified(Block *restrict x, Rates q, double resolution, int on
         }
 }
 
-/* First crossings of listed lanes. Lane j starts at `origin` after the start of a gap of length dt, with membrane u and the
+/* Lanes that start within the gap: their currents then, their membrane at the end. */
+INLINE void lane_late(Block *restrict x, Rates q, const double *restrict origin, double *restrict U, int one)
+{
+    for (int j = 0; j < BLOCK; j++) {
+        Flow end;
+        x->e[j] *= lane_exp(-q.b_e * origin[j]);
+        x->i[j] *= one ? 0.0 : lane_exp(-q.b_i * origin[j]);
+        end = lane_flow(q, x->u[j], x->e[j], x->i[j], x->d[j], x->T[j], one);
+        U[j] = origin[j] > 0.0 ? x->u[j] + end.gained : U[j];
+        x->m[j] = end.left;
+    }
+}
+
+/* First crossings of listed lanes. Lane j starts at `origin` after the start of a gap of length dt (m = exp(-a dt)), with membrane u and the
  * currents e, i of the start of the gap; E, I are those of its end, U the membrane there unless origin > 0: then it is found.
  * Found: time of the spike since the origin (infinity: none before the end of the gap) and slope there; slope at the origin.
  * Arrays padded to blocks. */
-LANES void eventsim_crossings(int64_t n, double dt, Rates q, double resolution, const double *restrict origin,
+LANES void eventsim_crossings(int64_t n, double dt, double m, Rates q, double resolution, const double *restrict origin,
                               const double *restrict u, const double *restrict e, const double *restrict i,
-                              const double *restrict d, const double *restrict c, const double *restrict E, const double *restrict I,
-                              double *restrict U, double *restrict spike, double *restrict slope, double *restrict start)
+                              const double *restrict d, const double *restrict c,
+                              const double *restrict E, const double *restrict I, double *restrict U,
+                              double *restrict spike, double *restrict slope, double *restrict start)
 {
     const int one = q.b_e == q.b_i;
     for (int64_t b = 0; b < n; b += BLOCK) {
@@ -366,16 +401,12 @@ LANES void eventsim_crossings(int64_t n, double dt, Rates q, double resolution, 
             x.d[j] = d[b + j];
             x.c[j] = c[b + j];
             x.T[j] = dt - origin[b + j];
-            x.m[j] = lane_exp(-q.a * x.T[j]);
+            x.m[j] = m;
         }
-        if (late)
-            for (j = 0; j < BLOCK; j++) {
-                double end;
-                x.e[j] *= lane_exp(-q.b_e * origin[b + j]);
-                x.i[j] *= lane_exp(-q.b_i * origin[b + j]);
-                end = x.u[j] + lane_flow(q, x.u[j], x.e[j], x.i[j], x.d[j], x.T[j], 0).gained;
-                U[b + j] = origin[b + j] > 0.0 ? end : U[b + j];
-            }
+        if (late && one)
+            lane_late(&x, q, origin + b, U + b, 1);
+        else if (late)
+            lane_late(&x, q, origin + b, U + b, 0);
         for (j = 0; j < BLOCK; j++) {
             double before = q.b_e * x.e[j] + q.b_i * x.i[j], after = q.b_e * E[b + j] + q.b_i * I[b + j];
             int64_t falls = (before >= 0.0) & (after >= 0.0), rises = (before <= 0.0) & (after <= 0.0);
@@ -408,7 +439,8 @@ LANES void eventsim_crossings(int64_t n, double dt, Rates q, double resolution, 
 /* ---- backward: costates p = dL/du, dL/de, dL/di of the lanes */
 
 /* the transpose of eventsim_gap; pi stays where there is one current */
-LANES void eventsim_gap_back(int64_t n, Rates q, Factors f, int64_t g, double *restrict pu, double *restrict pe, double *restrict pi)
+LANES void eventsim_gap_back(int64_t n, Rates q, Factors f, int64_t g, double *restrict pu, double *restrict pe,
+                             double *restrict pi)
 {
     const double m = f.m[g], me = f.e[g], mi = f.i[g], ke = f.ke[g], ki = f.ki[g];
     int64_t j;
@@ -439,8 +471,8 @@ LANES void eventsim_receive_back(int64_t n, Rates q, const double *restrict w, c
 }
 
 /* dL/d(time of the arrival): a later arrival changes the current by +b w and the membrane by -w. By target, and their sum. */
-LANES double eventsim_arrival_back(int64_t n, Rates q, const double *restrict w, const double *restrict k, const double *restrict pu,
-                                   const double *pe, const double *pi, double *restrict dt)
+LANES double eventsim_arrival_back(int64_t n, Rates q, const double *restrict w, const double *restrict k,
+                                   const double *restrict pu, const double *pe, const double *pi, double *restrict dt)
 {
     double part[BLOCK] = {0.0};
     int64_t j, x;

@@ -5,7 +5,7 @@
 #
 #     u' = -a u + e + i + d,  e' = -b_e e,  i' = -b_i i,  an arrival adds k w        u = V_m - E_L, e = I_ex/C_m, i = I_in/C_m
 #
-# Costates p = dL/du, dL/de, dL/di between events, going back in time (docs/design.md):
+# Costates p = dL/du, dL/de, dL/di between events, going back in time:
 #
 #     -p_u' = -a p_u + l,  -p_x' = -b_x p_x + p_u                          l: derivative of the integrand of the loss by u
 #     arrival:  dL/dw = k p_x,   dL/dt = k w (b_x p_x - p_u)               the costates stay
@@ -19,6 +19,7 @@ cdef extern from "lanes.h" nogil:
     enum: BLOCK
     ctypedef struct Rates:
         double a, b_e, b_i, t_peak, k_peak
+        int64_t driven
     ctypedef struct Factors:
         double *m
         double *e
@@ -31,11 +32,12 @@ cdef extern from "lanes.h" nogil:
     int64_t eventsim_gap(int64_t n, double t0, double t1, Rates q, Factors f, int64_t g, const double *u, const double *e,
                          const double *i, const double *d, const double *c, const double *free, double *U, double *E, double *I,
                          int32_t *list)
-    void eventsim_crossings(int64_t n, double dt, Rates q, double resolution, const double *origin, const double *u,
-                            const double *e, const double *i, const double *d, const double *c, const double *E, const double *I,
-                            double *U, double *spike, double *slope, double *start)
+    void eventsim_crossings(int64_t n, double dt, double m, Rates q, double resolution, const double *origin, const double *u,
+                            const double *e, const double *i, const double *d, const double *c, const double *E,
+                            const double *I, double *U, double *spike, double *slope, double *start)
     void eventsim_gap_back(int64_t n, Rates q, Factors f, int64_t g, double *pu, double *pe, double *pi)
-    void eventsim_receive_back(int64_t n, Rates q, const double *w, const double *k, const double *pe, const double *pi, double *dw)
+    void eventsim_receive_back(int64_t n, Rates q, const double *w, const double *k, const double *pe, const double *pi,
+                               double *dw)
     double eventsim_arrival_back(int64_t n, Rates q, const double *w, const double *k, const double *pu, const double *pe,
                                  const double *pi, double *dt)
 
@@ -59,7 +61,8 @@ cdef struct Arrival:            # of one spike at the lanes
 
 cdef struct Own:                # what happens to one lane by itself, for the way back
     double time
-    int64_t rank                # 2 s: spike s of the sample; 2 s + 1: its release; < 0: the loss looks at the membrane
+    int64_t rank                # 2 s: spike s of the sample, and its release, if t_ref = 0; else 2 s + 1: its release;
+                                # < 0: the loss looks at the membrane
     int32_t lane, gap
     double value                # dL/du for a look
 
@@ -82,7 +85,8 @@ cdef void sort_by_time(Timed *x, Py_ssize_t n) noexcept nogil:
     while step > 0:
         for i in range(step, n):
             item, j = x[i], i
-            while j >= step and (x[j - step].time > item.time or (x[j - step].time == item.time and x[j - step].rank > item.rank)):
+            while j >= step and (x[j - step].time > item.time
+                                 or (x[j - step].time == item.time and x[j - step].rank > item.rank)):
                 x[j] = x[j - step]
                 j -= step
             x[j] = item
@@ -301,30 +305,38 @@ cdef int walk(Work *w, const Lanes *l, const Cable *cables, double T, Tape *tape
     cdef double *E = w.lane[4]
     cdef double *I = w.lane[5]
     cdef double *free_at = w.lane[6]
+    cdef double *streak = w.lane[20]
     cdef Py_ssize_t g, j, listed
     cdef double t0 = 0.0, t1
+    cdef int code
     if prepare_gaps(w, l.rates, T, 0):
-        return -1
+        return NO_MEMORY
     eventsim_factors(w.n + 1, w.dt, l.rates, w.f)
     begin(l, u, e, i)
     for j in range(l.padded):
-        free_at[j] = -INFINITY
+        free_at[j], I[j], streak[j] = -INFINITY, 0.0, 0.0
     for g in range(w.n + 1):
         t1 = w.arrivals[g].time if g < w.n else T
         if w.dt[g] > 0.0:
             listed = eventsim_gap(l.padded, t0, t1, l.rates, w.f, g, u, e, i, l.d, l.c, free_at, U, E, I, w.list)
-            if listed and spikes_of_gap(w, l, t0, t1, listed, u, e, i, U, E, I, free_at, tape):
-                return -1
+            if listed:
+                code = spikes_of_gap(w, l, t0, t1, w.f.m[g], listed, u, e, i, U, E, I, free_at, tape)
+                if code:
+                    return code
             u, U = U, u
             e, E = E, e
             i, I = I, i
         if g < w.n:
             eventsim_receive(l.n, l.rates, cables[w.arrivals[g].cable].w + w.arrivals[g].synapse, l.k, e, i)
         t0 = t1
+    for j in range(l.n):
+        if not isfinite(u[j] + (e[j] + i[j])):
+            return NOT_FINITE
     return 0
 
-cdef int spikes_of_gap(Work *w, const Lanes *l, double t0, double t1, Py_ssize_t n, const double *u, const double *e,
-                       const double *i, double *U, const double *E, const double *I, double *free_at, Tape *tape) noexcept nogil:
+cdef int spikes_of_gap(Work *w, const Lanes *l, double t0, double t1, double m, Py_ssize_t n, const double *u, const double *e,
+                       const double *i, double *U, const double *E, const double *I, double *free_at,
+                       Tape *tape) noexcept nogil:
     """The listed lanes may spike between t0 and t1, or are released: again and again until none does."""
     cdef double *origin = w.lane[8]
     cdef double *u0 = w.lane[9]
@@ -338,6 +350,7 @@ cdef int spikes_of_gap(Work *w, const Lanes *l, double t0, double t1, Py_ssize_t
     cdef double *u1 = w.lane[17]
     cdef double *e1 = w.lane[18]
     cdef double *i1 = w.lane[19]
+    cdef double *streak = w.lane[20]
     cdef double dt = t1 - t0
     cdef Py_ssize_t x, j, more
     cdef Fired *s
@@ -352,9 +365,9 @@ cdef int spikes_of_gap(Work *w, const Lanes *l, double t0, double t1, Py_ssize_t
             u1[x], e1[x], i1[x] = U[j], E[j], I[j]
         for x in range(n, (n + BLOCK - 1) // BLOCK * BLOCK):
             origin[x], u0[x], e0[x], i0[x], d[x], c[x], u1[x], e1[x], i1[x] = 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0
-        eventsim_crossings(n, dt, l.rates, CLOSE, origin, u0, e0, i0, d, c, e1, i1, u1, spike, slope, start)
+        eventsim_crossings(n, dt, m, l.rates, CLOSE, origin, u0, e0, i0, d, c, e1, i1, u1, spike, slope, start)
         if room_for_spikes(tape, n):
-            return -1
+            return NO_MEMORY
         more = 0
         for x in range(n):
             j = w.item[x]
@@ -367,6 +380,9 @@ cdef int spikes_of_gap(Work *w, const Lanes *l, double t0, double t1, Py_ssize_t
                 s.time, s.rank, s.slope, s.release = t0 + (origin[x] + spike[x]), l.first + j, slope[x], 0.0
                 if s.time == 0.0:       # above threshold from the start: nothing moves this spike
                     s.slope = INFINITY
+                streak[j] = streak[j] + 1.0 if spike[x] < RUNAWAY_ISI and l.t_ref[j] < RUNAWAY_ISI else 0.0
+                if streak[j] > RUNAWAY:
+                    return RAN_AWAY
                 w.last[j] = tape.n
                 tape.n += 1
                 free_at[j], U[j] = s.time + l.t_ref[j], l.r[j]
@@ -377,20 +393,20 @@ cdef int spikes_of_gap(Work *w, const Lanes *l, double t0, double t1, Py_ssize_t
     return 0
 
 cdef int stage_forward(Work *w, const Stage *s, Tape *tapes, Py_ssize_t sample, double T) noexcept nogil:
+    """The spikes of one stage in one sample, sorted."""
     cdef Tape *tape = &tapes[s.population]
     cdef int64_t first = tape.n
     cdef double block[CONSTANTS * BLOCK]
     cdef Py_ssize_t j
     cdef Lanes l
-    if s.rows:
-        l = lanes_of(s)
-        if gather(w, s, tapes, sample, -1, T, NULL, 0) or walk(w, &l, s.cables, T, tape):
-            return -1
-    else:
-        for j in range(s.n):
-            l = lane_of(s, j, block)
-            if gather(w, s, tapes, sample, j, T, NULL, 0) or walk(w, &l, s.cables, T, tape):
-                return -1
+    cdef int code
+    for j in range(1 if s.rows else s.n):
+        l = lanes_of(s) if s.rows else lane_of(s, j, block)
+        code = gather(w, s, tapes, sample, -1 if s.rows else j, T, NULL, 0)
+        if code == 0:
+            code = walk(w, &l, s.cables, T, tape)
+        if code:
+            return code
     sort_by_time(tape.spikes + first, tape.n - first)
     return 0
 
@@ -406,9 +422,10 @@ cdef struct Loss:               # what the loss answered about one sample of one
     const double *decays        # (n_integrals,) 1/decay
     const double *integrals     # (n_integrals, ..., n) at this sample,
     Py_ssize_t n_integrals, integral_stride
-    const double *targets       # (n_squares,) relative to nothing: V
+    const double *targets       # (n_squares,) and their squares, like the integrals
     const double *squares
     Py_ssize_t n_squares, square_stride
+    double *states              # at the starts of all intervals, if there are squares
     const double *looks         # (n_looks,) times, values (n, n_looks)
     const double *look
     Py_ssize_t n_looks
@@ -457,8 +474,8 @@ cdef inline Adjoint adjoint_at(double *x, Py_ssize_t n, Py_ssize_t j) noexcept n
                                                               x + 7 * n, x + 8 * n, x + 9 * n)
     return g
 
-cdef void retreat(Back *b, const Work *w, Py_ssize_t interval, const Loss *loss, double t0, Py_ssize_t lo, Py_ssize_t n,
-                  Adjoint *grad) noexcept nogil:
+cdef void retreat(Back *b, const Work *w, const Lanes *l, Py_ssize_t interval, const Loss *loss, double t0, Py_ssize_t lo,
+                  Py_ssize_t n, Adjoint *grad) noexcept nogil:
     """Lanes lo..lo+n from the end to the start t0 of an interval: the transpose of the flow, and what the loss adds in it."""
     cdef Factors f = w.f
     if w.dt[interval] == 0.0:
@@ -477,6 +494,8 @@ cdef void retreat(Back *b, const Work *w, Py_ssize_t interval, const Loss *loss,
         b.pu[lo] *= f.m[interval]
     if loss.n_integrals:
         retreat_integrals(b, loss, t0, w.dt[interval], lo, n, grad)
+    if loss.n_squares:
+        retreat_squares(b, w, l, loss, interval, lo, n, grad)
 
 cdef void retreat_rates(Back *b, Factors f, Py_ssize_t g, double t, Py_ssize_t lo, Py_ssize_t n) noexcept nogil:
     cdef double a = b.q.a, b_e = b.q.b_e, b_i = b.q.b_i
@@ -495,7 +514,8 @@ cdef void retreat_rates(Back *b, Factors f, Py_ssize_t g, double t, Py_ssize_t l
         b.rd[j] += b.ru[j] * f.k0[g] + b.pu[j] * aa0
         b.ru[j] = b.ru[j] * f.m[g] + b.pu[j] * tm
 
-cdef void retreat_integrals(Back *b, const Loss *loss, double t0, double t, Py_ssize_t lo, Py_ssize_t n, Adjoint *grad) noexcept nogil:
+cdef void retreat_integrals(Back *b, const Loss *loss, double t0, double t, Py_ssize_t lo, Py_ssize_t n,
+                            Adjoint *grad) noexcept nogil:
     """The source l = S exp(-f t), and what it adds to all costates within an interval."""
     cdef double a, b_e, b_i, f, decayed, l, u, e, i, d, held, eu = 0.0, ee = 0.0, ei = 0.0, ed = 0.0, qe = 0.0, qi = 0.0
     cdef bint one = b.q.b_e == b.q.b_i
@@ -528,8 +548,8 @@ cdef void retreat_integrals(Back *b, const Loss *loss, double t0, double t, Py_s
                     b.qi[j] += l * qi
 
 cdef Py_ssize_t own_events(Work *w, const Lanes *l, double T, const Fired *spikes, Py_ssize_t n_spikes, Py_ssize_t n_sample,
-                           Py_ssize_t more, double *live) noexcept nogil:
-    """Spikes and releases of the lanes, their number, in w.own with room for `more`; live: which lanes are free at T."""
+                           Py_ssize_t more) noexcept nogil:
+    """Spikes and releases of the lanes before T, their number, in w.own with room for `more`."""
     cdef Py_ssize_t x, s, j, n = 0
     cdef double until
     cdef Own *own
@@ -545,8 +565,7 @@ cdef Py_ssize_t own_events(Work *w, const Lanes *l, double T, const Fired *spike
         own.time, own.rank, own.lane = spikes[s].time, 2 * s, <int32_t> j
         n += 1
         w.pull[s] = 0.0
-        live[j] = until < T
-        if until < T:
+        if l.t_ref[j] > 0.0 and until < T:
             own[1].time, own[1].rank, own[1].lane = until, 2 * s + 1, <int32_t> j
             n += 1
     return n
@@ -576,30 +595,24 @@ cdef int own_intervals(Work *w, const Lanes *l, double T, Py_ssize_t n_own) noex
     eventsim_factors(w.n + 1 + 2 * n_own, w.dt, l.rates, w.f)
     return 0
 
-cdef int walk_back(Work *w, const Lanes *l, const Cable *cables, double T, const Fired *spikes, Py_ssize_t n_spikes, Py_ssize_t n_sample,
-                   const Loss *loss, CableBack *out, Adjoint *grad, bint rates, bint drive) noexcept nogil:
+cdef int walk_back(Work *w, const Lanes *l, const Cable *cables, double T, const Fired *spikes, Py_ssize_t n_spikes,
+                   Py_ssize_t n_sample, Loss *loss, CableBack *out, Adjoint *grad, bint rates, bint drive) noexcept nogil:
     """`walk` in reverse order. spikes: of the sample, n_sample; w.mine: which n_spikes of them are the lanes'."""
     cdef Back b
     cdef Py_ssize_t x, j, g, s, n_own, touched, upper, lower
     cdef double t0, p
-    cdef bint one
+    cdef Watch squares
     cdef double *save = w.lane[12]
     cdef const Arrival *arrival
     cdef Own *own
     cdef int64_t *latest = w.last
     cdef int64_t *mark = w.last + l.padded
     b.n, b.q, b.rates, b.drive = l.n, l.rates, rates, drive
-    b.pu, b.pe, b.pi, b.pd, b.ru, b.re, b.ri, b.rd, b.qe, b.qi, b.live = (
-        w.lane[0], w.lane[1], w.lane[2], w.lane[3], w.lane[4], w.lane[5], w.lane[6], w.lane[7], w.lane[8], w.lane[9], w.lane[10])
-    one = l.rates.b_e == l.rates.b_i
-    if one:
+    b.pu, b.pe, b.pi, b.pd, b.live = w.lane[0], w.lane[1], w.lane[2], w.lane[3], w.lane[10]
+    b.ru, b.re, b.ri, b.rd, b.qe, b.qi = w.lane[4], w.lane[5], w.lane[6], w.lane[7], w.lane[8], w.lane[9]
+    if l.rates.b_e == l.rates.b_i:
         b.pi, b.ri, b.qi = b.pe, b.re, b.qe
-    for j in range(l.n):
-        for x in range(ADJOINTS):
-            w.lane[x][j] = 0.0
-        b.live[j], mark[j] = 1.0, -1
-
-    n_own = own_events(w, l, T, spikes, n_spikes, n_sample, l.n, b.live)
+    n_own = own_events(w, l, T, spikes, n_spikes, n_sample, l.n)
     if n_own < 0:
         return -1
     if loss.max_V != NULL:
@@ -613,7 +626,22 @@ cdef int walk_back(Work *w, const Lanes *l, const Cable *cables, double T, const
     if own_intervals(w, l, T, n_own):
         return -1
     upper, lower = w.n + 1, w.n + 1 + n_own
-    g = w.n if loss.n_integrals or loss.n_looks else (w.own[n_own - 1].gap if n_own else -1)   # later than that all is 0
+    if loss.n_squares:
+        memset(&squares, 0, sizeof(Watch))
+        loss.states = squares.states = <double *> take(&w.rooms[9], 3 * ((w.n + 1) * l.n + 2 * n_own) * sizeof(double))
+        if squares.states == NULL:
+            return -1
+        watch(w, l, cables, n_own, &squares)
+    for j in range(l.n):
+        for x in range(ADJOINTS):
+            w.lane[x][j] = 0.0
+        b.live[j], mark[j] = 1.0, -1
+    for x in range(n_own):                                  # the last of each lane: is it a spike?
+        if w.own[x].rank >= 0:
+            b.live[w.own[x].lane] = w.own[x].rank & 1 or l.t_ref[w.own[x].lane] == 0.0
+    g = w.own[n_own - 1].gap if n_own else -1               # later than that all is 0, unless
+    if loss.n_integrals or loss.n_squares or loss.n_looks:
+        g = w.n
     x = n_own - 1
     while g >= 0:
         t0 = w.arrivals[g - 1].time if g > 0 else 0.0
@@ -621,7 +649,7 @@ cdef int walk_back(Work *w, const Lanes *l, const Cable *cables, double T, const
         while x >= 0 and w.own[x].gap == g and w.own[x].time >= 0.0:
             own = &w.own[x]
             j = own.lane
-            retreat(&b, w, upper + x, loss, own.time, j, 1, grad)
+            retreat(&b, w, l, upper + x, loss, own.time, j, 1, grad)
             happen_back(w, &b, l, own, spikes, loss, grad)
             if mark[j] != g:
                 mark[j] = g
@@ -632,9 +660,9 @@ cdef int walk_back(Work *w, const Lanes *l, const Cable *cables, double T, const
         if w.dt[g] > 0.0:
             for s in range(touched):
                 j = w.list[s]
-                retreat(&b, w, lower + latest[j], loss, t0, j, 1, grad)
+                retreat(&b, w, l, lower + latest[j], loss, t0, j, 1, grad)
                 exchange(w, save + s * (ADJOINTS + 1), j, grad, True)
-            retreat(&b, w, g, loss, t0, 0, l.n, grad)
+            retreat(&b, w, l, g, loss, t0, 0, l.n, grad)
             for s in range(touched):
                 exchange(w, save + s * (ADJOINTS + 1), w.list[s], grad, False)
         if g > 0:
@@ -676,30 +704,36 @@ cdef inline void exchange(Work *w, double *save, Py_ssize_t j, Adjoint *grad, bi
         else:
             w.lane[x][j] = save[x]
 
-cdef void happen_back(Work *w, Back *b, const Lanes *l, const Own *own, const Fired *spikes, const Loss *loss, Adjoint *grad) noexcept nogil:
+cdef void happen_back(Work *w, Back *b, const Lanes *l, const Own *own, const Fired *spikes, const Loss *loss,
+                      Adjoint *grad) noexcept nogil:
     """A spike, a release, or a look at the membrane, of one lane."""
     cdef Py_ssize_t j = own.lane, s = own.rank >> 1, q
     cdef double G
     if own.rank < 0:
         b.pu[j] += b.live[j] * own.value
         grad.r[j] += (1.0 - b.live[j]) * own.value
-    elif own.rank & 1:
+        return
+    if own.rank & 1 or l.t_ref[j] == 0.0:
+        w.pull[s] = -b.pu[j] * spikes[s].release
         grad.r[j] += b.pu[j]
-        grad.t_ref[j] += -b.pu[j] * spikes[s].release
+        grad.t_ref[j] += w.pull[s]
         if b.rates:
             grad.a[j] -= l.r[j] * b.ru[j]
-        w.pull[s] = -b.pu[j] * spikes[s].release
         b.pu[j] = b.ru[j] = b.live[j] = 0.0
-    else:
+    if not own.rank & 1:
         G = w.pull[s] + loss.pull[s]
         if loss.times != NULL:
             G += loss.times[s]
         for q in range(loss.n_integrals):
             G += loss.integrals[q * loss.integral_stride + j] * exp(-loss.decays[q] * own.time) * (l.c[j] - l.r[j])
+        for q in range(loss.n_squares):
+            G += loss.squares[q * loss.square_stride + j] * (square(l.c[j] + l.E_L[j] - loss.targets[q])
+                                                             - square(l.r[j] + l.E_L[j] - loss.targets[q]))
         b.pu[j], b.ru[j], b.live[j] = -G / spikes[s].slope, 0.0, 1.0
         grad.c[j] -= b.pu[j]
 
-cdef void arrive_back(Work *w, Back *b, const Lanes *l, const Cable *cable, const Arrival *arrival, CableBack *out, Adjoint *grad) noexcept nogil:
+cdef void arrive_back(Work *w, Back *b, const Lanes *l, const Cable *cable, const Arrival *arrival, CableBack *out,
+                      Adjoint *grad) noexcept nogil:
     """An arrival leaves the costates as they are and reads them."""
     cdef const double *row = cable.w + arrival.synapse
     cdef double *x = w.lane[11]
@@ -745,10 +779,21 @@ cdef void kinks_back(Work *w, const Lanes *l, const Cable *cables, const Loss *l
 
 # ---- what a loss may ask of the membranes
 
-cdef int watch(Work *w, const Lanes *l, const Cable *cables, double T, const Fired *spikes, Py_ssize_t n_spikes,
-               Py_ssize_t n_sample, double *seen, Py_ssize_t n_looks, double decay_rate, double *integral) noexcept nogil:
-    """Walk again, with the spikes known: V at the looks among the arrivals, seen (lanes, n_looks), or the integral of
-    exp(-decay_rate t) V, integral (lanes,)."""
+cdef struct Watch:              # what to watch; NULL: nothing
+    double *seen                # (n, n_looks) V at the looks among the arrivals
+    Py_ssize_t n_looks
+    double *integral            # (n,) of exp(-decay_rate t) V
+    double decay_rate
+    double *square              # (n,) of (V - target)^2
+    double target
+    double *states              # (intervals, n, 3): u, e, i at the start of each interval; see `start_of`
+
+cdef inline double *start_of(double *states, const Work *w, Py_ssize_t n, Py_ssize_t interval, Py_ssize_t j) noexcept nogil:
+    """Of a gap, for each lane; of an interval between own events, for its lane."""
+    return states + 3 * (interval * n + j if interval <= w.n else (w.n + 1) * n + interval - (w.n + 1))
+
+cdef int watch(Work *w, const Lanes *l, const Cable *cables, Py_ssize_t n_own, const Watch *v) noexcept nogil:
+    """Walk again, with the spikes known: own events and intervals are prepared."""
     cdef double *u = w.lane[0]
     cdef double *e = w.lane[1]
     cdef double *i = w.lane[2]
@@ -757,76 +802,165 @@ cdef int watch(Work *w, const Lanes *l, const Cable *cables, double T, const Fir
     cdef double t0 = 0.0
     cdef int64_t *latest = w.last
     cdef int64_t *mark = w.last + l.padded
-    cdef Py_ssize_t g, x, s, j, n_own, touched, upper, lower
+    cdef Py_ssize_t g, x, s, j, touched, upper = w.n + 1, lower = w.n + 1 + n_own
     cdef Own *own
-    n_own = own_events(w, l, T, spikes, n_spikes, n_sample, 0, live)
-    if n_own < 0 or own_intervals(w, l, T, n_own):
-        return -1
-    upper, lower = w.n + 1, w.n + 1 + n_own
     begin(l, u, e, i)
     for j in range(l.n):
         live[j], mark[j] = 1.0, -1
     x = 0
+    while x < n_own and w.own[x].time < 0.0:
+        x += 1
     for g in range(w.n + 1):
         touched = 0
         while x < n_own and w.own[x].gap == g:
             own = &w.own[x]
             j = own.lane
-            advance_watched(w, l, lower + x, own.time - w.dt[lower + x], j, 1, decay_rate, integral)
-            u[j], live[j] = l.r[j], own.rank & 1
-            if mark[j] != g:
+            if mark[j] == g:
+                advance_watched(w, l, v, upper + latest[j], w.own[latest[j]].time, j, 1)
+            else:
+                advance_watched(w, l, v, lower + x, t0, j, 1)
                 mark[j] = g
                 w.list[touched] = <int32_t> j
                 touched += 1
+            if own.rank >= 0:
+                u[j], live[j] = l.r[j], own.rank & 1 or l.t_ref[j] == 0.0
             latest[j] = x
             x += 1
         if w.dt[g] > 0.0:
             for s in range(touched):
                 j = w.list[s]
-                advance_watched(w, l, upper + latest[j], w.own[latest[j]].time, j, 1, decay_rate, integral)
-                save[4 * s], save[4 * s + 1], save[4 * s + 2] = u[j], e[j], i[j]
-                save[4 * s + 3] = integral[j] if integral != NULL else 0.0
-            advance_watched(w, l, g, t0, 0, l.n, decay_rate, integral)
+                advance_watched(w, l, v, upper + latest[j], w.own[latest[j]].time, j, 1)
+                save_watched(w, v, save + 5 * s, j, True)
+            advance_watched(w, l, v, g, t0, 0, l.n)
             for s in range(touched):
-                j = w.list[s]
-                u[j], e[j], i[j] = save[4 * s], save[4 * s + 1], save[4 * s + 2]
-                if integral != NULL:
-                    integral[j] = save[4 * s + 3]
+                save_watched(w, v, save + 5 * s, w.list[s], False)
         if g < w.n:
             t0 = w.arrivals[g].time
             if w.arrivals[g].cable >= 0:
                 eventsim_receive(l.n, l.rates, cables[w.arrivals[g].cable].w + w.arrivals[g].synapse, l.k, e, i)
-            else:
+            elif v.seen != NULL:
                 for j in range(l.n):
-                    seen[j * n_looks + w.arrivals[g].synapse] = u[j] + l.E_L[j]
+                    v.seen[j * v.n_looks + w.arrivals[g].synapse] = u[j] + l.E_L[j]
     return 0
 
-cdef void advance_watched(Work *w, const Lanes *l, Py_ssize_t g, double t0, Py_ssize_t lo, Py_ssize_t n, double f,
-                          double *integral) noexcept nogil:
+cdef void save_watched(Work *w, const Watch *v, double *save, Py_ssize_t j, bint away) noexcept nogil:
+    """Put a lane away, or back."""
+    cdef Py_ssize_t x
+    for x in range(3):
+        if away:
+            save[x] = w.lane[x][j]
+        else:
+            w.lane[x][j] = save[x]
+    if away:
+        save[3], save[4] = v.integral[j] if v.integral != NULL else 0.0, v.square[j] if v.square != NULL else 0.0
+        return
+    if v.integral != NULL:
+        v.integral[j] = save[3]
+    if v.square != NULL:
+        v.square[j] = save[4]
+
+cdef void advance_watched(Work *w, const Lanes *l, const Watch *v, Py_ssize_t g, double t0, Py_ssize_t lo,
+                          Py_ssize_t n) noexcept nogil:
     """Lanes lo..lo+n over interval g, which starts at t0."""
     cdef double *u = w.lane[0]
     cdef double *e = w.lane[1]
     cdef double *i = w.lane[2]
     cdef double *live = w.lane[10]
     cdef double m = w.f.m[g], me = w.f.e[g], mi = w.f.i[g], ke = w.f.ke[g], ki = w.f.ki[g], k0 = w.f.k0[g], t = w.dt[g]
-    cdef double a = l.rates.a + f, decayed, Ku, Ke, Ki, Kd, K
-    cdef Py_ssize_t j
-    if integral != NULL:
+    cdef double f = v.decay_rate, a = l.rates.a + f, decayed, Ku, Ke, Ki, Kd, K
+    cdef double *start
+    cdef Py_ssize_t j, x
+    cdef Node node
+    if v.integral != NULL:
         decayed, Ku, Kd, K = exp(-f * t0), kappa(0.0, a, t), kappa3(0.0, a, f, t), kappa(0.0, f, t)
         Ke, Ki = kappa3(0.0, a, l.rates.b_e + f, t), kappa3(0.0, a, l.rates.b_i + f, t)
         for j in range(lo, lo + n):
-            integral[j] += decayed * (l.E_L[j] * K + (
+            v.integral[j] += decayed * (l.E_L[j] * K + (
                 u[j] * Ku + (e[j] * Ke + i[j] * Ki) + l.d[j] * Kd if live[j] != 0.0 else u[j] * K))
+    if v.square != NULL:
+        for x in range(nodes_of(l.rates, t)):
+            node = node_of(l.rates, t, x)
+            for j in range(lo, lo + n):
+                v.square[j] += node.weight * square(l.E_L[j] - v.target + (
+                    u[j] * node.m + (e[j] * node.ke + i[j] * node.ki) + l.d[j] * node.k0 if live[j] != 0.0 else u[j]))
     for j in range(lo, lo + n):
+        if v.states != NULL:
+            start = start_of(v.states, w, l.n, g, j)
+            start[0], start[1], start[2] = u[j], e[j], i[j]
         if live[j] != 0.0:
             u[j] = u[j] * m + ((e[j] * ke + i[j] * ki) + l.d[j] * k0)
         e[j] *= me
         i[j] *= mi
 
+# The integral of (V - target)^2 by Gauss's rule of 8 nodes on pieces no longer than the shortest time constant: exact to
+# rounding.
+
+cdef struct Node:
+    double t, weight            # from the start of the interval
+    double m, ke, ki, k0        # propagators from there, as in Factors
+
+cdef double[4] GAUSS_NODE, GAUSS_WEIGHT
+GAUSS_NODE[:] = [0.1834346424956498, 0.5255324099163290, 0.7966664774136267, 0.9602898564975363]
+GAUSS_WEIGHT[:] = [0.3626837833783620, 0.3137066458778873, 0.2223810344533745, 0.1012285362903763]
+
+cdef inline double square(double x) noexcept nogil:
+    return x * x
+
+cdef inline Py_ssize_t nodes_of(Rates q, double t) noexcept nogil:
+    return 8 * <Py_ssize_t> (1.0 + t * max(q.a, max(q.b_e, q.b_i))) if t > 0.0 else 0
+
+cdef Node node_of(Rates q, double t, Py_ssize_t x) noexcept nogil:
+    cdef Node node
+    cdef double half = 4.0 * t / nodes_of(q, t)
+    node.t = half * (2 * (x // 8) + 1 + (GAUSS_NODE[x % 4] if x % 8 < 4 else -GAUSS_NODE[x % 4]))
+    node.weight = half * GAUSS_WEIGHT[x % 4]
+    node.m, node.k0 = exp(-q.a * node.t), kappa(q.a, 0.0, node.t)
+    node.ke, node.ki = kappa(q.a, q.b_e, node.t), kappa(q.a, q.b_i, node.t)
+    return node
+
+cdef void retreat_squares(Back *b, const Work *w, const Lanes *l, const Loss *loss, Py_ssize_t interval, Py_ssize_t lo,
+                          Py_ssize_t n, Adjoint *grad) noexcept nogil:
+    """The source l = 2 S (V - target), node by node: what it adds at the start of the interval."""
+    cdef double t = w.dt[interval], s, source, excess, aae = 0.0, aai = 0.0, aa0 = 0.0, eea = 0.0, iia = 0.0
+    cdef double a = b.q.a, b_e = b.q.b_e, b_i = b.q.b_i
+    cdef bint one = b_e == b_i
+    cdef const double *start
+    cdef Py_ssize_t q, j, x
+    cdef Node node
+    for x in range(nodes_of(b.q, t)):
+        node = node_of(b.q, t, x)
+        s = node.t
+        if b.rates:
+            aae, aai, aa0 = kappa3(a, a, b_e, s), kappa3(a, a, b_i, s), kappa3(a, a, 0.0, s)
+            eea, iia = kappa3(b_e, b_e, a, s), kappa3(b_i, b_i, a, s)
+        for j in range(lo, lo + n):
+            start = start_of(loss.states, w, b.n, interval, j)
+            source = 0.0
+            excess = l.E_L[j] + (start[0] * node.m + (start[1] * node.ke + start[2] * node.ki) + l.d[j] * node.k0
+                                 if b.live[j] != 0.0 else l.r[j])
+            for q in range(loss.n_squares):
+                source += 2.0 * node.weight * loss.squares[q * loss.square_stride + j] * (excess - loss.targets[q])
+            if b.live[j] == 0.0:
+                grad.r[j] += source
+                continue
+            b.pu[j] += source * node.m
+            b.pe[j] += source * node.ke
+            b.pd[j] += source * node.k0
+            if not one:
+                b.pi[j] += source * node.ki
+            if b.rates:
+                b.ru[j] += source * s * node.m
+                b.re[j] += source * aae
+                b.rd[j] += source * aa0
+                b.qe[j] += source * eea
+                if not one:
+                    b.ri[j] += source * aai
+                    b.qi[j] += source * iia
+
 cdef int maxima(Work *w, const Lanes *l, const Cable *cables, double T, double *best, double *when, int64_t *kink,
                 double *rise) noexcept nogil:
-    """The largest membrane of each lane and where it is (see Loss); of lanes with when = infinity, which spiked: V_th. A lane is
-    looked at where its membrane may exceed the best so far: the test of `walk` with a threshold that follows."""
+    """The largest membrane of each lane and where it is (see Loss); of lanes with when = infinity, which spiked: V_th. A
+    lane is looked at where its membrane may exceed the best so far: the test of `walk` with a threshold that follows."""
     cdef double *u = w.lane[0]
     cdef double *e = w.lane[1]
     cdef double *i = w.lane[2]
@@ -842,7 +976,7 @@ cdef int maxima(Work *w, const Lanes *l, const Cable *cables, double T, double *
     eventsim_factors(w.n + 1, w.dt, l.rates, w.f)
     begin(l, u, e, i)
     for j in range(l.padded):
-        never[j], top[j] = -INFINITY, l.u[j] if j < l.n else INFINITY
+        never[j], I[j], top[j] = -INFINITY, 0.0, l.u[j] if j < l.n else INFINITY
     for j in range(l.n):
         if when[j] == INFINITY:
             top[j] = INFINITY
@@ -997,6 +1131,7 @@ cdef class LayerNet:
                     continue
                 q, state = <const LIFCoef *> core.q(j), <LIFState *> core.row(j)
                 view[j], view[stride + j], view[2 * stride + j] = q.k, q.k * state.I_e, q.c
+                s.rates.driven |= state.I_e != 0.0
                 view[3 * stride + j] = q.r if core.mode == TO_VALUE else 0.0
                 view[4 * stride + j], view[5 * stride + j] = q.t_ref, state.u
                 view[6 * stride + j], view[7 * stride + j] = q.k * state.I_ex, q.k * state.I_in
@@ -1055,7 +1190,7 @@ cdef class LayerChunk:
         """All spikes of all stages."""
         cdef Work w
         cdef const int32_t[::1] order = np.array(self.net.order, np.int32)
-        cdef Py_ssize_t sample, k
+        cdef Py_ssize_t sample, k, failed = 0, where = 0
         cdef Stage *s
         cdef int code = 0
         memset(&w, 0, sizeof(Work))
@@ -1068,8 +1203,16 @@ cdef class LayerChunk:
                         continue
                     if s.spikes and s.n > 0 and code == 0:
                         code = stage_forward(&w, s, self.tapes, sample, self.duration)
+                        if code:
+                            failed, where = order[k], self.first + sample
                     self.tapes[s.population].starts[sample + 1] = self.tapes[s.population].n
             done(&w)
+        if code == NOT_FINITE:
+            raise RuntimeError(f"LayerRuns: a state of population {failed} is not finite any more in sample {where}; check its "
+                               "weights, currents and parameters")
+        if code == RAN_AWAY:
+            raise RuntimeError(f"LayerRuns: a neuron of population {failed} fires for ever in sample {where}: give it a "
+                               "refractory time t_ref, or reduce its weights and currents")
         if code:
             raise MemoryError("LayerRuns: no memory for the spikes; simulate fewer samples at once")
 
@@ -1138,17 +1281,36 @@ cdef class LayerChunk:
             raise MemoryError("LayerRuns.max_V: no memory")
         self.found[population] = when, kink, rise
 
-    def watch(self, int population, const double[::1] looks, double decay_rate, double[:, :, ::1] seen, double[:, ::1] integral):
-        """V at looks (K,) into seen (samples of the batch, n, K), or, if there are none, integrals into integral (..., n)."""
+    def watch(self, int population, const double[::1] looks, double[:, :, ::1] seen):
+        """V at looks (K,) into seen (samples of the batch, n, K)."""
+        cdef Watch v
+        memset(&v, 0, sizeof(Watch))
+        v.seen, v.n_looks = &seen[0, 0, 0] if seen.size else NULL, looks.shape[0]
+        self.watched(population, v, &looks[0] if v.n_looks else NULL)
+
+    def integrate(self, int population, double decay_rate, double target, bint squared, double[:, ::1] integral):
+        """Integrals of exp(-decay_rate t) V, or of (V - target)^2, into integral (samples of the batch, n)."""
+        cdef Watch v
+        memset(&v, 0, sizeof(Watch))
+        v.decay_rate, v.target = decay_rate, target
+        if integral.size and squared:
+            v.square = &integral[0, 0]
+        elif integral.size:
+            v.integral = &integral[0, 0]
+        self.watched(population, v, NULL)
+
+    cdef int watched(self, int population, Watch v, const double *looks) except -1:
+        """Watch every neuron in every sample; v: the arrays of the whole batch."""
         cdef Work w
+        cdef Watch one
         cdef Stage *s = &self.net.stages[population]
         cdef Tape *tape = &self.tapes[population]
-        cdef Py_ssize_t sample, j, n, K = looks.shape[0]
+        cdef Py_ssize_t sample, j, n, m
         cdef double block[CONSTANTS * BLOCK]
         cdef Lanes l
         cdef int code = 0
         if s.n == 0:
-            return
+            return 0
         memset(&w, 0, sizeof(Work))
         with nogil:
             code = self.room(&w)
@@ -1156,17 +1318,23 @@ cdef class LayerChunk:
                 for j in range(1 if s.rows else s.n):
                     l = lanes_of(s) if s.rows else lane_of(s, j, block)
                     n = self.mine(&w, s, sample, -1 if s.rows else j)
-                    if code or n < 0 or gather(&w, s, self.tapes, sample, -1 if s.rows else j, self.duration,
-                                               &looks[0] if K else NULL, K):
+                    m = tape.starts[sample + 1] - tape.starts[sample]
+                    if code or n < 0 or gather(&w, s, self.tapes, sample, -1 if s.rows else j, self.duration, looks, v.n_looks):
                         code = -1
                         break
-                    code = watch(&w, &l, s.cables, self.duration, tape.spikes + tape.starts[sample], n,
-                                 tape.starts[sample + 1] - tape.starts[sample],
-                                 &seen[self.first + sample, j, 0] if K else NULL, K, decay_rate,
-                                 NULL if K else &integral[self.first + sample, j])
+                    n = own_events(&w, &l, self.duration, tape.spikes + tape.starts[sample], n, m, 0)
+                    if n < 0 or own_intervals(&w, &l, self.duration, n):
+                        code = -1
+                        break
+                    one, m = v, (self.first + sample) * s.n + j
+                    one.seen = v.seen + m * v.n_looks if v.seen != NULL else NULL
+                    one.integral = v.integral + m if v.integral != NULL else NULL
+                    one.square = v.square + m if v.square != NULL else NULL
+                    watch(&w, &l, s.cables, n, &one)
             done(&w)
         if code:
             raise MemoryError("LayerRuns: no memory for the membranes")
+        return 0
 
     # ---- backward
 
@@ -1257,16 +1425,18 @@ cdef class LayerChunk:
                     for j in range(1 if s.rows else s.n):
                         l = lanes_of(s) if s.rows else lane_of(s, j, block)
                         n = self.mine(&w, s, sample, -1 if s.rows else j)
-                        if n < 0 or gather(&w, s, self.tapes, sample, -1 if s.rows else j, self.duration, loss.looks, loss.n_looks):
+                        if n < 0 or gather(&w, s, self.tapes, sample, -1 if s.rows else j, self.duration, loss.looks,
+                                           loss.n_looks):
                             code = -1
                             break
                         one = loss
                         one.max_V = loss.max_V + j if loss.max_V != NULL else NULL
                         one.when, one.kink, one.rise = loss.when + j, loss.kink + j, loss.rise + j
+                        one.squares = loss.squares + j
                         one.integrals, one.look = loss.integrals + j, loss.look + j * loss.n_looks
                         grad = adjoint_at(&grads[adjoint_at_[k]], s.n, j)
-                        code = walk_back(&w, &l, s.cables, self.duration, tape.spikes + tape.starts[sample], n, n_sample, &one, out,
-                                         &grad, rates, drive)
+                        code = walk_back(&w, &l, s.cables, self.duration, tape.spikes + tape.starts[sample], n, n_sample,
+                                         &one, out, &grad, rates, drive)
             done(&w)
         free(given_of)
         free(times_of)
@@ -1285,16 +1455,17 @@ cdef class StageLoss:
     """What the loss answered about one population in one chunk: the derivatives of `Sensitivity` as arrays, or None.
 
     times : (m,) by the spikes of the chunk; max_V : (B, n), found : what `LayerChunk.maxima` kept
-    decay_rates (Q,), integrals (Q, B, n); look_times (K,), looks (B, n, K)
+    decay_rates (Q,), integrals (Q, B, n); targets (Q,), squares (Q, B, n); look_times (K,), looks (B, n, K)
     """
-    cdef const double[::1] times, decay_rates, look_times
+    cdef const double[::1] times, decay_rates, targets, look_times
     cdef const double[:, ::1] max_V, when, rise
     cdef const int64_t[:, ::1] kink
-    cdef const double[:, :, ::1] integrals, looks
+    cdef const double[:, :, ::1] integrals, squares, looks
 
-    def __init__(self, times=None, max_V=None, found=None, decay_rates=None, integrals=None, look_times=None, looks=None):
+    def __init__(self, times=None, max_V=None, found=None, decay_rates=None, integrals=None, targets=None, squares=None,
+                 look_times=None, looks=None):
         self.times, self.max_V, self.decay_rates, self.integrals = times, max_V, decay_rates, integrals
-        self.look_times, self.looks = look_times, looks
+        self.targets, self.squares, self.look_times, self.looks = targets, squares, look_times, looks
         if max_V is not None:
             self.when, self.kink, self.rise = found
 
@@ -1305,7 +1476,11 @@ cdef class StageLoss:
             loss.max_V, loss.when = &self.max_V[sample, 0], &self.when[in_chunk, 0]
             loss.kink, loss.rise = &self.kink[in_chunk, 0], &self.rise[in_chunk, 0]
         if self.integrals is not None:
-            loss.decays, loss.integrals, loss.n_integrals = &self.decay_rates[0], &self.integrals[0, sample, 0], self.decay_rates.shape[0]
+            loss.decays, loss.n_integrals = &self.decay_rates[0], self.decay_rates.shape[0]
+            loss.integrals = &self.integrals[0, sample, 0]
             loss.integral_stride = self.integrals.shape[1] * self.integrals.shape[2]
+        if self.squares is not None:
+            loss.targets, loss.squares, loss.n_squares = &self.targets[0], &self.squares[0, sample, 0], self.targets.shape[0]
+            loss.square_stride = self.squares.shape[1] * self.squares.shape[2]
         if self.looks is not None:
             loss.looks, loss.look, loss.n_looks = &self.look_times[0], &self.looks[sample, 0, 0], self.look_times.shape[0]

@@ -45,7 +45,8 @@ def edges(rng, pre, post, m, low, high, delay=(0.3, 2.5)):
     """`m` synapses, every neuron of `post` in turn, of `low` to `high` times the weight that just reaches threshold."""
     i = [k % pre.n for k in range(m)] if pre.model == "SpikeSource" else rng.integers(0, pre.n, m).tolist()
     j = [(k // pre.n) % post.n for k in range(m)] if pre.model == "SpikeSource" else rng.integers(0, post.n, m).tolist()
-    weights = [float(rng.uniform(low, high)) * unit_weight(post, t) for t in j]
+    each = [unit_weight(post, t) for t in range(post.n)]
+    weights = [float(rng.uniform(low, high)) * each[t] for t in j]
     return Edges(pre.name, post.name, i, j, weights, rng.uniform(*delay, m).tolist())
 
 
@@ -64,6 +65,22 @@ def network(model="LIF", seed=0, n=3, spikes=5, T=22.0, delay=(0.3, 2.5), quiet=
     if quiet:
         a.params["V_th"][-1] += 40.0
     return Net([source, a], [into, within])
+
+
+def layers(seed, sizes=(2, 3, 2, 2), spikes=5, T=22.0, delay=(0.3, 2.5), strength=1.0, **params):
+    """Inputs, two layers of LIF neurons whose time constants are shared, and read-outs; all to all."""
+    rng = np.random.default_rng(seed)
+    taus = {"tau_m": 9.0, "tau_syn_ex": 3.5, "tau_syn_in": 5.0}
+    taus |= {name: params.pop(name) for name in taus if name in params}
+    pops = [inputs(rng, sizes[0], spikes, 0.2, 0.6 * T)]
+    pops += [population(rng, name, n, "LIF", **taus, **params) for name, n in zip("ab", sizes[1:3], strict=True)]
+    pops.append(population(rng, "c", sizes[3], "LeakyIntegrator", **taus, I_e=rng.uniform(-20, 20, sizes[3])))
+    wires = []
+    for pre, post, low, high in zip(pops, pops[1:], (0.5, -0.3, -0.4), (1.4, 1.4, 0.4), strict=False):
+        e = edges(rng, pre, post, pre.n * post.n, low * strength, high * strength, delay)
+        e.i, e.j = ([k // post.n for k in range(pre.n * post.n)], [k % post.n for k in range(pre.n * post.n)])
+        wires.append(e)
+    return Net(pops, wires)
 
 
 def coefficient(*key):

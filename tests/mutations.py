@@ -23,11 +23,15 @@ TESTS = ("test_queue.py", "test_times.py", "test_solver.py", "test_models.py", "
          "test_simulation.py", "test_properties.py")
 
 
+GRADIENT = ("test_gradient_properties.py", "test_gradient.py")
+
+
 class Mutation(NamedTuple):
     name: str
     file: str
     old: str
     new: str
+    tests: tuple[str, ...] = TESTS
 
 
 MUTATIONS = [
@@ -44,7 +48,7 @@ MUTATIONS = [
     Mutation("peak time from the wrong rate", "ext/models/double_exp.pxi", "((f - b) / b)) / b", "((f - b) / b)) / f"),
     Mutation("threshold strict for currents", "ext/population.pxi", "    if g > 0.0:\n", "    if g >= 0.0:\n"),
     Mutation("threshold not strict for jumps", "ext/models/delta.pxi", "drive, EDGE, 0.0)", "drive, TO_VALUE, 0.0)"),
-    Mutation("currents stand still while refractory", "ext/models/lif.pxi", "        s.I_ex *= e.ex\n        s.I_in *= e.i\n\n    cdef void receive", "        pass\n\n    cdef void receive"),
+    Mutation("currents stand still while refractory", "ext/models/lif.pxi", "        s.I_ex *= e.ex\n        s.I_in *= e.i\n\n    cdef void rest_back", "        pass\n\n    cdef void rest_back"),
     Mutation("input at the end of refractoriness lost", "ext/population.pxi", "    return before(s.at, s.free) and",
              "    return not before(s.free, s.at) and"),
     Mutation("refractory time forgotten", "ext/population.pxi", "else later(t, self.refractory(q))", "else t"),
@@ -70,7 +74,22 @@ MUTATIONS = [
     Mutation("new weights only for new spikes", "eventsim/simulation.py", "                old.set_weight(", "                (lambda w: w)("),
     Mutation("random counter not saved", "ext/engine.pxi", "            p.state[:] = state[f\"state{i}\"]\n",
              "            p.state[:, :-1] = state[f\"state{i}\"][:, :-1]\n"),
-    Mutation("parallel synapses merged", "ext/population.pxi", "            if w == 0.0:", "            if w == 0.0 or (k > lo and target[k] == target[k - 1]):"),
+    Mutation("parallel synapses merged", "ext/population.pxi", "            if w == 0.0 and not self.replaying:",
+             "            if (w == 0.0 and not self.replaying) or (k > lo and target[k] == target[k - 1]):"),
+    Mutation("a later arrival leaves the membrane as it was", "ext/costate.pxi", "    pull.time = w * (b * c.p - k * u)", "    pull.time = w * b * c.p", GRADIENT),
+    Mutation("release judged by the slope at the spike", "ext/costate.pxi", "-n.released * s.after", "-n.released * s.before", GRADIENT),
+    Mutation("spike moved by the slope after release", "ext/costate.pxi", "        n.u -= G / s.before\n", "        n.u -= G / s.after\n", GRADIENT),
+    Mutation("costates of currents stand still while clamped", "ext/costate.pxi", "        decay_back(&c, b, resting)\n        u = 0.0\n", "        u = 0.0\n", GRADIENT),
+    Mutation("clamped membrane moved by arrivals", "ext/costate.pxi", "        decay_back(&c, b, resting)\n        u = 0.0\n", "        decay_back(&c, b, resting)\n", GRADIENT),
+    Mutation("rate of the current differentiated for the membrane's", "ext/costate.pxi", "n.u * kappa3(a, b, b, d.t)", "n.u * kappa3(a, a, b, d.t)", GRADIENT),
+    Mutation("reset value forgotten", "ext/costate.pxi", "        g_r[0] += n.u\n", "        g_r[0] += 0.0\n", GRADIENT),
+    Mutation("reset value not put in", "ext/costate.pxi", "        g_a[0] -= r * n.a\n", "        g_a[0] -= 0.0\n", GRADIENT),
+    Mutation("integrals that jump at a spike", "eventsim/membrane.py", "np.bincount(own[own >= 0], pull[own >= 0],", "np.bincount(own[own >= 0], 0.0 * pull[own >= 0],", GRADIENT),
+    Mutation("refractory time without derivative", "ext/models/lif.pxi", "        gradient.t_ref += O\n", "        gradient.t_ref += 0.0\n", GRADIENT),
+    Mutation("kink of a maximum", "ext/adjoint.pxi", "                    (<Costate *> n).pull += self.marks[e.mark, 4]", "                    (<Costate *> n).pull += 0.0", GRADIENT),
+    Mutation("input times without the consequences", "ext/adjoint.pxi", "self.times_view[e.spike] = G", "self.times_view[e.spike] = self.pulls[e.spike]", GRADIENT),
+    Mutation("capacitance counted twice", "ext/costate.pxi", "    g_k[0] += x * c.p / k\n\ncdef inline Pull current_pull", "    g_k[0] += x * c.p\n\ncdef inline Pull current_pull", GRADIENT),
+    Mutation("arrivals after the end", "ext/adjoint.pxi", "            if not before(t, self.end):\n                break ", "            if False:\n                break ", GRADIENT),
 ]
 
 
@@ -94,7 +113,7 @@ def outcome(mutation: Mutation) -> tuple[str, float]:
         build = subprocess.run([sys.executable, "setup.py", "build_ext", "--inplace"], cwd=tree, env=env, capture_output=True, text=True)
         if build.returncode:
             raise SystemExit(f"{mutation.name}: the mutant does not build\n{build.stderr[-2000:]}")
-        tests = [f"tests/{t}" for t in TESTS if (tree / "tests" / t).exists()]
+        tests = [f"tests/{t}" for t in mutation.tests if (tree / "tests" / t).exists()]
         command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider", *tests]
         try:
             run = subprocess.run(command, cwd=tree, env=env, capture_output=True, text=True, timeout=900)

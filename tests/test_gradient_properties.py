@@ -10,7 +10,7 @@ import numpy as np
 import oracle_tangent
 import pytest
 from comparing import exact, simulation
-from gradient_nets import Loss, large
+from gradient_nets import Loss, large, layers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle_gradient import explicit, places
@@ -198,6 +198,26 @@ def test_threads_change_no_bit(B):
             assert vars(grads[thing]).keys() == vars(runs[0][1][thing]).keys()
 
 
+@pytest.mark.parametrize("kind", ["times", "max_V", "integral_exp"])
+@settings(max_examples=1)
+@given(seed=seeds)
+def test_executors_agree_and_threads_change_no_bit_in_layers(kind, seed):
+    net = layers(seed, (20, 40, 12, 5), delay=(0.5, 0.5), strength=0.2)
+    loss = Loss(net, T, kind)
+    sim, pops, projections = simulation(net)
+    value, expected, response = value_and_grad(sim, loss, batch := two_batches(net, seed))
+    spikes_of(response, net, 100)
+    first, grads, _ = value_and_grad(sim, loss, batch, executor="layers")
+    again, same, _ = value_and_grad(sim, loss, batch, executor="layers", threads=3)
+    assert first == pytest.approx(value, rel=1e-11) and again == first
+    for thing in [*pops.values(), *projections]:
+        for name, values in vars(expected[thing]).items():
+            three = values, getattr(grads[thing], name), getattr(same[thing], name)
+            values, mine, bits = (np.concatenate(v) if name == "times" else v for v in three)
+            assert np.array_equal(mine, bits)
+            assert np.abs(mine - values).max() <= 1e-9 * np.abs(values).max() + 1e-14, (thing.name, name)
+
+
 # ---- changes that change nothing
 
 
@@ -287,6 +307,24 @@ def test_what_cannot_matter_has_no_derivative(seed):
 
 @few
 @given(seeds)
+def test_weight_of_zero(seed):
+    """It moves nothing, and has the derivative of a small excitatory weight."""
+    net = large(seed, n=20)
+    none, little = (copy.deepcopy(net) for _ in range(2))
+    for other, w in ((none, 0.0), (little, 1e-9)):
+        other.edges[0].weight[::6] = [w] * len(other.edges[0].weight[::6])
+    loss = LinearTimes(net)
+    _, grads, response = gradient(none, loss)
+    _, expected, _ = gradient(little, loss)
+    spikes_of(response, net)
+    assert np.count_nonzero(grads[("edges", 0), "weight"][::6]) > 10
+    assert np.all(grads[("edges", 0), "delay"][::6] == 0.0)
+    weights = [("edges", 0), "weight"], [("edges", 1), "weight"]
+    assert_close(*({tuple(key): g[tuple(key)] for key in weights} for g in (grads, expected)), 1e-8)
+
+
+@few
+@given(seeds)
 def test_only_what_is_asked_for(seed):
     net = large(seed, n=20)
     sim, pops, projections = simulation(net)
@@ -295,6 +333,15 @@ def test_only_what_is_asked_for(seed):
     assert vars(grads[projections[0]]).keys() == {"weight"} and vars(grads[pops["a"]]).keys() == {"tau_m"}
     for thing, name in ((projections[0], "weight"), (projections[1], "weight"), (pops["a"], "tau_m")):
         assert np.array_equal(getattr(grads[thing], name), getattr(everything[thing], name))
+
+
+def test_projections_of_one_name_are_told_apart():
+    """Two projections between the same populations have the same default name."""
+    net = large(1, n=20)
+    net.edges.append(Edges("a", "a", [0, 1, 2], [3, 4, 5], [1.0, -1.0, 2.0], [1.0, 2.0, 3.0]))
+    sim, _, projections = simulation(net)
+    _, grads, _ = value_and_grad(sim, LinearTimes(net))
+    assert [len(grads[p].weight) for p in projections] == [len(e.i) for e in net.edges]
 
 
 def test_order_of_edges_is_that_of_the_simulation():

@@ -29,6 +29,9 @@ class Given:
     def slopes(self, population):
         return self.steep
 
+    def parameters(self, population):
+        return {"V_th": np.array([-55.0])}
+
     def max_V(self, population):
         return self.max
 
@@ -372,7 +375,7 @@ def test_construction_errors(make, error, words):
         (losses.VanRossum("out"), [([1.0], [0])], ValueError, ["1 trains", "5 samples"]),
         (losses.IntegralSquareError("out"), np.zeros(3), ValueError, ["(5, 4)", "(3,)"]),
         (losses.SpikeCountSurrogate("out"), np.zeros((2, 2)), ValueError, ["(2, 2)", "(5, 4)"]),
-        (losses.SilentHinge("input"), None, TypeError, ["input", "V_th", "SpikeSource"]),
+        (losses.SilentHinge("input"), None, TypeError, ["input", "V_th"]),
     ],
     ids=lambda v: repr(v) if isinstance(v, losses.Loss) else "",
 )

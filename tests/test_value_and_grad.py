@@ -226,20 +226,6 @@ def test_integrals_are_exact():
     assert quad(lambda t: np.exp(-t / 12) * (-70 + 10 * np.exp(-t / 10)), 0, T)[0] == pytest.approx(seen["decaying"][0], rel=1e-9)
 
 
-def test_a_loss_that_only_the_general_executor_answers():
-    net = es.Network()
-    source = net.add("source", 1, es.SpikeSource([1.0]))
-    cells = net.add("cells", 2, es.LeakyIntegrator(), V_m=-60.0)
-    net.connect(source, cells, weight=300.0)
-    loss = es.losses.IntegralSquareError(cells, -65.0)
-    value, grads, _ = es.value_and_grad(net, loss, duration=T)
-    again, same, _ = es.value_and_grad(net, loss, duration=T, executor="events")
-    assert value == again
-    np.testing.assert_array_equal(grads[cells].V_m, same[cells].V_m)
-    with pytest.raises(NotImplementedError, match="general executor"):
-        es.value_and_grad(net, loss, duration=T, executor="layers")
-
-
 def test_largest_membrane_under_a_moving_threshold():
     net = network(es.AdaptiveLIF(q_sfa=3.0))
 
@@ -248,3 +234,19 @@ def test_largest_membrane_under_a_moving_threshold():
 
     with pytest.raises(ValueError, match="q_sfa"):
         es.value_and_grad(net, loss, duration=T)
+
+
+def test_silent_hinge_knows_the_threshold():
+    """Its derivative by V_th is one for each silent neuron that is short of it, in either executor."""
+    net = es.Network()
+    source = net.add("source", 1, es.SpikeSource([1.0, 3.0]))
+    cells = net.add("cells", 3, es.LIF(V_th=np.array([-65.0, -50.0, -69.0])))
+    net.connect(source, cells, weight=np.array([100.0, 100.0, 3000.0]), delay=1.0)
+    loss = es.losses.SilentHinge(cells)
+    for executor in ("events", "layers"):
+        value, grads, response = es.value_and_grad(net, loss, duration=T, executor=executor)
+        assert list(response.counts(cells)[0] > 0) == [False, False, True]
+        np.testing.assert_allclose(grads[cells].V_th, [1.0, 1.0, 0.0])
+        sim = es.Simulation(net, weight_dtype="float64")
+        sim.set(cells, V_th=np.array([-64.0, -50.0, -69.0]))
+        assert es.value_and_grad(sim, loss, duration=T, executor=executor)[0] == pytest.approx(value + 1.0)
