@@ -22,6 +22,8 @@ except ImportError:
     X, y = yin_yang.samples(2500, seed=42)
     n_train = 2000
 
+order = np.random.default_rng(0).permutation(len(X))
+X, y = X[order], y[order]
 classifier = SpikingClassifier(hidden=(100,), epochs=10, validation_fraction=0.1, random_state=0)
 classifier.fit(X[:n_train], y[:n_train])
 X_test, y_test = X[n_train:], y[n_train:]
@@ -42,7 +44,7 @@ axes["hidden"].plot(spikes.time, spikes.neuron, "k.", ms=3)
 axes["hidden"].set(xlim=(0, t[-1]), xlabel="time [ms]", ylabel="hidden neuron", title="its hidden spikes")
 for c, V in zip(classifier.classes_, response.V("output", t)[0], strict=True):
     axes["output"].plot(t, V, label=str(c), lw=2 if c == y_test[0] else 0.8)
-axes["output"].set(xlabel="time [ms]", ylabel="V [mV]", title="its read-outs: the highest wins")
+axes["output"].set(xlabel="time [ms]", ylabel="V [mV]", title="its read-outs: the largest area wins")
 axes["output"].legend(frameon=False, ncols=2, fontsize=7)
 for name, values in classifier.history_.items():
     if name != "spikes":
