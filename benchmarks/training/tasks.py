@@ -104,6 +104,6 @@ TASKS = {
     "yin_yang": yin_yang_task(200, False, True, epochs=60, late_batch=(0.6, 128), reach=0.983),
     "yin_yang_delays": yin_yang_task(30, True, False, epochs=40, reach=0.982),
     "yin_yang_small": yin_yang_task(5, True, False, epochs=150, rate=0.02, spikes={"hidden": 2.0, "output": 0.9}, reach=0.955),
-    "mnist": image_task("mnist", epochs=20, batch=64, rate=3e-3, disturb=shifted, reach=0.982),
-    "fashion": image_task("fashion-mnist", epochs=20, batch=64, rate=3e-3, reach=0.88),
+    "mnist": image_task("mnist", epochs=15, batch=64, rate=5e-3, average=0.999, disturb=shifted, reach=0.982),
+    "fashion": image_task("fashion-mnist", epochs=12, batch=64, rate=5e-3, average=0.999, dropout=0.3, reach=0.88),
 }
