@@ -28,13 +28,15 @@ classifier = SpikingClassifier(hidden=(100,), epochs=10, validation_fraction=0.1
 classifier.fit(X[:n_train], y[:n_train])
 X_test, y_test = X[n_train:], y[n_train:]
 predicted, certainty = classifier.predict(X_test), classifier.predict_proba(X_test).max(axis=1)
-print(f"{len(classifier.classes_)} classes, {n_train} training samples: {100 * np.mean(predicted == y_test):.1f} % of the others right")
+print(f"{len(classifier.classes_)} classes, {n_train} samples: {100 * np.mean(predicted == y_test):.1f} % of the others right")
 wrong = predicted != y_test
 print(f"mean probability of the answer: {certainty[~wrong].mean():.2f} where right, {certainty[wrong].mean():.2f} where wrong")
 
 response = classifier.response(X_test[:1])
 spikes, t = response.spikes("hidden 1"), np.linspace(0.0, 0.999 * classifier.duration_, 400)
-fig, axes = plt.subplot_mosaic([["sample", "hidden", "output"], ["history", "history", "confusion"]], figsize=(11, 6), layout="constrained")
+fig, axes = plt.subplot_mosaic(
+    [["sample", "hidden", "output"], ["history", "history", "confusion"]], figsize=(11, 6), layout="constrained"
+)
 if X.shape[1] == 64:
     axes["sample"].imshow(X_test[0].reshape(8, 8), cmap="gray_r")
 else:

@@ -2,9 +2,10 @@
 
     python examples/10_celegans.py [picture]
 
-Three touch neurons at the head fire. A worm that is touched there crawls backwards, driven by the motor neurons DA1 (head) to DA9
-(tail), a wave that runs from tail to head. In a network with the worm's wiring but arbitrary strengths they fire in no such order.
-They shall: DA9 first, at 25 ms, DA1 last, at 45 ms. All 3701 connections learn, no new one is made, and none changes its sign.
+Three touch neurons at the head fire. A worm that is touched there crawls backwards, driven by the motor neurons DA1 (head) to
+DA9 (tail), in a wave that runs from tail to head. In a network with the worm's wiring but arbitrary strengths they fire in no
+such order. They shall: DA9 first, at 25 ms, DA1 last, at 45 ms. All 3701 connections learn; no new one is made, and none changes
+its sign.
 """
 
 import sys

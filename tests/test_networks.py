@@ -422,7 +422,7 @@ def test_yin_yang_network_learns():
     """A hundred steps take the loss well below that of guessing, log 3."""
     X, y = yin_yang.samples(200, seed=1)
     sim = es.Simulation(yin_yang.build(hidden=30), seed=1, weight_dtype="float64")
-    params = optim.Parameters(sim, {p: "weight" for p in sim.network.projections})
+    params = optim.Parameters(sim, dict.fromkeys(sim.network.projections, "weight"))
     adam, loss, trains = optim.Adam(0.01), losses.FirstSpikeCrossEntropy("output", tau=2.0), yin_yang.spikes(X)
     values = []
     for _ in range(100):

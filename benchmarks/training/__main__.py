@@ -34,7 +34,9 @@ def main():
             runs.append(train(task, seed, options.threads, say=lambda line: print(line, flush=True)))
             print(f"seed {seed}: test {runs[-1]['test']:.4f}", flush=True)
         tests = np.array([run["test"] for run in runs])
-        found = dict(epochs=task.epochs, reach=task.reach, mean=tests.mean(), sd=tests.std(ddof=1) if len(runs) > 1 else 0.0, runs=runs)
+        found = dict(
+            epochs=task.epochs, reach=task.reach, mean=tests.mean(), sd=tests.std(ddof=1) if len(runs) > 1 else 0.0, runs=runs
+        )
     else:
         found = MEASUREMENTS[options.row](options.threads)
         print(json.dumps(found, indent=1))

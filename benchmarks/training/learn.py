@@ -40,7 +40,9 @@ class Task:
     dropout: float = 0.0  # fraction of hidden neurons silenced for each batch
 
 
-def train(task: Task, seed: int, threads: int = 1, say: Callable[[str], None] = lambda line: None, every: int = 1) -> dict[str, Any]:
+def train(
+    task: Task, seed: int, threads: int = 1, say: Callable[[str], None] = lambda line: None, every: int = 1
+) -> dict[str, Any]:
     """One run. Returns the history (per epoch) and the test accuracy, looked at after the last epoch and after epoch 20."""
     rng = np.random.default_rng(seed)
     sets = task.data()
@@ -49,7 +51,7 @@ def train(task: Task, seed: int, threads: int = 1, say: Callable[[str], None] = 
     sim = es.Simulation(task.network(rng), weight_dtype="float64")
     if task.spikes is not None:
         initialise(sim, task.encode(X[:256]), duration=task.duration, spikes=task.spikes, spread=task.spread, threads=threads)
-    params = optim.Parameters(sim, {p: task.learn for p in sim.network.projections}, rates={"delay": task.delay_rate})
+    params = optim.Parameters(sim, dict.fromkeys(sim.network.projections, task.learn), rates={"delay": task.delay_rate})
     late, late_size = task.late_batch
     sizes = [late_size if late_size and epoch >= late * task.epochs else task.batch for epoch in range(task.epochs)]
     counts = [-(-len(labels) // size) for size in sizes]

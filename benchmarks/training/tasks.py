@@ -1,6 +1,7 @@
 """The tasks. Recipes were chosen on validation data; the test sets are for the table."""
 
 import gzip
+import itertools
 import os
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def image_task(folder, hidden=(350,), **recipe):
         layers = [net.add("input", 784, es.SpikeSource())]
         layers += [net.add(f"hidden {k}", n, es.LIF(**LEAK, V_th=1.0, V_reset=0.0, t_ref=0.0)) for k, n in enumerate(hidden, 1)]
         layers.append(net.add("output", 10, es.LeakyIntegrator(**LEAK)))
-        for pre, post in zip(layers[:-1], layers[1:], strict=True):
+        for pre, post in itertools.pairwise(layers):
             net.connect(pre, post, weight=rng.normal(0.0, 1.0, pre.n * post.n) / np.sqrt(pre.n), delay=1e-3)
         return net
 
