@@ -58,10 +58,8 @@ for step in range(601):
     if step in (0, 50, 150, 600):
         rasters[step] = response.spikes("layer")
     everything.step(adam, grads)
-off = response.first("layer")[0] - wave
-print(
-    f"a layer: root of the mean squared error {np.sqrt(np.mean(off**2)):.2g} ms, {response.counts('layer').mean():.2f} spikes each"
-)
+error = np.sqrt(np.mean((response.first("layer")[0] - wave) ** 2))
+print(f"a layer: typical error {error:.2g} ms; {response.counts('layer').mean():.2f} spikes each")
 
 # ---- pictures
 fig, axes = plt.subplot_mosaic([["one", "one", "times", "times"], list(rasters)], figsize=(10, 6), layout="constrained")

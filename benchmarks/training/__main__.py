@@ -49,7 +49,8 @@ def store(row, found):
     command = "python -m benchmarks.training" + "".join(f" {a}" for a in sys.argv[1:])
     machine = dict(processor=processor(), python=platform.python_version(), numpy=np.__version__, system=platform.platform())
     record = dict(command=command, machine=machine) | found
-    (HERE / "results" / f"training_{row}.json").write_text(json.dumps(record, indent=1) + "\n")
+    short = json.loads(json.dumps(record), parse_float=lambda number: float(f"{float(number):.5g}"))
+    (HERE / "results" / f"training_{row}.json").write_text(json.dumps(short) + "\n")
     readme = HERE / "README.md"
     text = readme.read_text()
     cells = (
