@@ -78,7 +78,7 @@ axes["times"].plot(np.array(first), lw=1)
 axes["times"].set(xlabel="step", ylabel="first spike [ms]", title="motor neurons (dotted: wanted)")
 for k, name in enumerate(labels):
     axes["times"].axhline(wanted[0, motor[k]], color=f"C{k}", ls=":", lw=0.8)
-    axes["times"].text(201, wanted[0, motor[k]], name, color=f"C{k}", va="center", fontsize=8)
+    axes["times"].text(203, wanted[0, motor[k]], name, color=f"C{k}", va="center", fontsize=8)
 for s, colour, name in ((1.0, "C3", "excitatory"), (-1.0, "C0", "inhibitory")):
     axes["change"].loglog(start[sign == s], np.exp(x)[sign == s], ".", ms=2, color=colour, label=name)
 axes["change"].set(xlabel="strength before [pA]", ylabel="after [pA]", title="3701 connections")
