@@ -30,7 +30,7 @@ params = optim.Parameters(sim, {synapses: "weight"})
 descent = optim.SGD(0.005)
 loss = losses.SpikeTimeError("neuron") + losses.UpperActivity("neuron", limit=1)
 time, before = [], sim.edges(synapses).weight.copy()
-for step in range(60):
+for _ in range(60):
     value, grads, response = es.value_and_grad(sim, loss, targets=[[wanted]], duration=60.0)
     time.append(response.first("neuron")[0, 0])
     params.step(descent, grads)
@@ -58,8 +58,8 @@ for step in range(601):
     if step in (0, 50, 150, 600):
         rasters[step] = response.spikes("layer")
     everything.step(adam, grads)
-off = response.first("layer")[0] - wave
-print(f"a layer: root of the mean squared error {np.sqrt(np.mean(off**2)):.2g} ms, {response.counts('layer').mean():.2f} spikes each")
+error = np.sqrt(np.mean((response.first("layer")[0] - wave) ** 2))
+print(f"a layer: typical error {error:.2g} ms; {response.counts('layer').mean():.2f} spikes each")
 
 # ---- pictures
 fig, axes = plt.subplot_mosaic([["one", "one", "times", "times"], list(rasters)], figsize=(10, 6), layout="constrained")

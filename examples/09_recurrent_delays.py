@@ -25,7 +25,9 @@ first = net.connect(kick, ring[:1], weight=10.0, delay=1.0)
 pre, post = np.nonzero(~np.eye(n, dtype=bool))
 along = post == (pre + 1) % n
 weight = np.where(along, 10.0, rng.normal(0.0, 0.2, len(pre)))
-synapses = net.connect(ring, ring, es.Pairs(pre, post), weight=weight, delay=np.where(along, 5.0, rng.uniform(1.0, 10.0, len(pre))))
+synapses = net.connect(
+    ring, ring, es.Pairs(pre, post), weight=weight, delay=np.where(along, 5.0, rng.uniform(1.0, 10.0, len(pre)))
+)
 
 beat = np.array([0, 2, 3, 4, 6, 7, 8, 10, 12, 13, 14, 15]) * bar / 16 + 3.0  # a syncopated bar
 wanted = (beat[:, None] + bar * np.arange(2))[None]  # (1, n, 2)
@@ -43,7 +45,9 @@ for step in range(601):
     if step in (0, 30, 600):
         rasters[step] = response.spikes("ring")
     params.step(adam, grads)
-print(f"typical error: {curve[0]:.3g} ms before, {curve[-1]:.2g} ms after {len(curve) - 1} steps; two rounds, {wanted.size} spikes")
+print(
+    f"typical error: {curve[0]:.3g} ms before, {curve[-1]:.2g} ms after {len(curve) - 1} steps; two rounds, {wanted.size} spikes"
+)
 print(f"delays along the ring: {np.round(params[synapses, 'delay'][along], 2)} ms")
 
 fig, axes = plt.subplot_mosaic([list(rasters), ["error", "delays", "weights"]], figsize=(11, 6), layout="constrained")
@@ -57,7 +61,11 @@ axes["error"].set(xlabel="step", ylabel="error [ms]", title="root of the mean sq
 for name, unit in (("delay", "ms"), ("weight", "pA")):
     table = np.full((n, n), np.nan)
     table[pre, post] = params[synapses, name]
-    style = dict(cmap="viridis") if name == "delay" else dict(cmap="RdBu_r", norm=plt.matplotlib.colors.SymLogNorm(0.1, vmin=-20, vmax=20))
+    style = (
+        dict(cmap="viridis", vmax=15)
+        if name == "delay"
+        else dict(cmap="RdBu_r", norm=plt.matplotlib.colors.SymLogNorm(0.1, vmin=-20, vmax=20))
+    )
     fig.colorbar(axes[name + "s"].imshow(table, origin="lower", **style), ax=axes[name + "s"], label=f"{name} [{unit}]")
     axes[name + "s"].set(xlabel="to neuron", ylabel="from neuron", title=f"{name}s learned")
 fig.savefig(sys.argv[1] if len(sys.argv) > 1 else "rhythm.png", dpi=120)

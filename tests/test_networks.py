@@ -1,5 +1,6 @@
 """The ready-made networks have the wiring they claim and fire at the rates that their docstrings expect."""
 
+import hashlib
 import inspect
 from pathlib import Path
 
@@ -7,8 +8,8 @@ import numpy as np
 import pytest
 
 import eventsim as es
-from eventsim import networks
-from eventsim.networks import brunel, celegans, cuba, fly_brain, microcircuit, sparse
+from eventsim import losses, networks, optim
+from eventsim.networks import brunel, celegans, cuba, fly_brain, microcircuit, sparse, yin_yang
 
 
 def neurons_of(net):
@@ -373,3 +374,65 @@ def test_fly_brain_is_the_limit_of_a_grid():
             if exact[mine].sum() > 10_000:
                 assert abs(grid[mine].sum() / exact[mine].sum() - 1) < 0.02
     assert error[0.025] < error[0.1] < 0.02
+
+
+# ---- yin_yang
+
+
+@pytest.mark.parametrize(
+    ("name", "X_sha256", "y_sha256"),
+    [
+        (
+            "train",
+            "f5a4054d56f2a058f8250fba7ff9720458e1625db7af78a295e45701745b2228",
+            "534d12acda4f9dbc7208a99d3646115a4aa7d74ca31d6d23f822079a568559b7",
+        ),
+        (
+            "validation",
+            "5eac358bdf2122763dce3703a79f3005e56e46a4db25ec329a07333d0f7b8093",
+            "5a4c2f605814a620f514c1091f10441ce562cd81e902ce701b3cf94ae7576f7d",
+        ),
+        (
+            "test",
+            "7bab3ed668ed4992679cff6339fe21bfe7d0c921ddc6187eaa3bc6ef34b888d7",
+            "daa0f8f4e3b37b1ddec2afee22f09afb768f0e575f3f568e7469f1ebc6af73c1",
+        ),
+    ],
+)
+def test_yin_yang_is_the_published_data_to_the_bit(name, X_sha256, y_sha256):
+    X, y = yin_yang.data(name)
+    assert hashlib.sha256(X.astype("<f8").tobytes()).hexdigest() == X_sha256
+    assert hashlib.sha256(y.astype("<i8").tobytes()).hexdigest() == y_sha256
+
+
+def test_yin_yang_turned_by_half_swaps_yin_and_yang():
+    X, y = yin_yang.samples(500, seed=1)
+    np.testing.assert_array_equal(yin_yang.label(X[:, 2], X[:, 3]), np.array([1, 0, 2])[y])
+
+
+def test_yin_yang_spikes():
+    X, _ = yin_yang.samples(20, seed=1)
+    times, ids = yin_yang.spikes(X)[3]
+    assert times[ids == 4] == 0.0
+    np.testing.assert_allclose(times[np.argsort(ids)][:4], 30.0 * (1.0 - X[3]))
+    assert len(yin_yang.spikes(X, bias=False).times) == 80
+
+
+def test_yin_yang_network_learns():
+    """A hundred steps take the loss well below that of guessing, log 3."""
+    X, y = yin_yang.samples(200, seed=1)
+    sim = es.Simulation(yin_yang.build(hidden=30), seed=1, weight_dtype="float64")
+    params = optim.Parameters(sim, dict.fromkeys(sim.network.projections, "weight"))
+    adam, loss, trains = optim.Adam(0.01), losses.FirstSpikeCrossEntropy("output", tau=2.0), yin_yang.spikes(X)
+    values = []
+    for _ in range(100):
+        value, grads, _ = es.value_and_grad(sim, loss, trains, y, duration=yin_yang.DURATION, wrt={"weight"})
+        params.step(adam, grads)
+        values.append(value)
+    assert values[0] > 0.9 * np.log(3) and values[-1] < 0.7 * np.log(3)
+
+
+def test_yin_yang_delays_of_synapses():
+    sim = es.Simulation(yin_yang.build(hidden=7, bias=False, delay=[2.0]))
+    edges = sim.edges(sim.network.projections[0])
+    assert sim.network.populations[0].n == 4 and len(edges.delay) == 28 and np.all(edges.delay == 2.0)

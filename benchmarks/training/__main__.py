@@ -34,7 +34,9 @@ def main():
             runs.append(train(task, seed, options.threads, say=lambda line: print(line, flush=True)))
             print(f"seed {seed}: test {runs[-1]['test']:.4f}", flush=True)
         tests = np.array([run["test"] for run in runs])
-        found = dict(epochs=task.epochs, reach=task.reach, mean=tests.mean(), sd=tests.std(ddof=1) if len(runs) > 1 else 0.0, runs=runs)
+        found = dict(
+            epochs=task.epochs, reach=task.reach, mean=tests.mean(), sd=tests.std(ddof=1) if len(runs) > 1 else 0.0, runs=runs
+        )
     else:
         found = MEASUREMENTS[options.row](options.threads)
         print(json.dumps(found, indent=1))
@@ -47,7 +49,8 @@ def store(row, found):
     command = "python -m benchmarks.training" + "".join(f" {a}" for a in sys.argv[1:])
     machine = dict(processor=processor(), python=platform.python_version(), numpy=np.__version__, system=platform.platform())
     record = dict(command=command, machine=machine) | found
-    (HERE / "results" / f"training_{row}.json").write_text(json.dumps(record, indent=1) + "\n")
+    short = json.loads(json.dumps(record), parse_float=lambda number: float(f"{float(number):.5g}"))
+    (HERE / "results" / f"training_{row}.json").write_text(json.dumps(short) + "\n")
     readme = HERE / "README.md"
     text = readme.read_text()
     cells = (

@@ -36,9 +36,13 @@ class Task:
     weight_decay: float = 0.0
     late_batch: tuple[float, int] = (1.0, 0)  # from this part of the epochs on, this batch
     drop: float = 0.0  # fraction of input spikes left out
+    clip: float = 1e300  # norm of the gradient
+    dropout: float = 0.0  # fraction of hidden neurons silenced for each batch
 
 
-def train(task: Task, seed: int, threads: int = 1, say: Callable[[str], None] = lambda line: None, every: int = 1) -> dict[str, Any]:
+def train(
+    task: Task, seed: int, threads: int = 1, say: Callable[[str], None] = lambda line: None, every: int = 1
+) -> dict[str, Any]:
     """One run. Returns the history (per epoch) and the test accuracy, looked at after the last epoch and after epoch 20."""
     rng = np.random.default_rng(seed)
     sets = task.data()
@@ -47,7 +51,7 @@ def train(task: Task, seed: int, threads: int = 1, say: Callable[[str], None] = 
     sim = es.Simulation(task.network(rng), weight_dtype="float64")
     if task.spikes is not None:
         initialise(sim, task.encode(X[:256]), duration=task.duration, spikes=task.spikes, spread=task.spread, threads=threads)
-    params = optim.Parameters(sim, {p: task.learn for p in sim.network.projections}, rates={"delay": task.delay_rate})
+    params = optim.Parameters(sim, dict.fromkeys(sim.network.projections, task.learn), rates={"delay": task.delay_rate})
     late, late_size = task.late_batch
     sizes = [late_size if late_size and epoch >= late * task.epochs else task.batch for epoch in range(task.epochs)]
     counts = [-(-len(labels) // size) for size in sizes]
@@ -68,10 +72,13 @@ def train(task: Task, seed: int, threads: int = 1, say: Callable[[str], None] = 
         trains = task.encode(task.disturb(X, rng))
         for batch in np.array_split(rng.permutation(len(labels)), count):
             shown = thinned(trains[batch], task.drop, rng)
+            kept = dropped(sim, task.dropout, rng)
             value, grads, response = es.value_and_grad(
                 sim, task.loss, shown, labels[batch], duration=task.duration, wrt=set(task.learn), threads=threads
             )
-            params.step(adam, grads)
+            for projection, factor in kept.items():
+                grads[projection].weight *= factor
+            params.descend(adam, optim.clip(params.gradient(grads), norm=task.clip).gradient)
             step += 1
             average += (params.x - average) / min(step, 1.0 / (1.0 - task.average))
             total += value * len(batch)
@@ -90,6 +97,15 @@ def train(task: Task, seed: int, threads: int = 1, say: Callable[[str], None] = 
             say("  ".join(f"{name} {number:.4g}" for name, number in now.items()))
         history.append(now)
     return dict(seed=seed, test=test[task.epochs], test_20=test.get(20), cpu=now["cpu"], wall=now["wall"], history=history)
+
+
+def dropped(sim: es.Simulation, fraction: float, rng: np.random.Generator) -> dict[Any, np.ndarray]:
+    """Silence hidden neurons until the next step, the others count for them; returns the factors on their weights."""
+    factors = {}
+    for p in sim.network.projections[1:] if fraction else ():
+        factors[p] = np.repeat((rng.random(p.pre.n) >= fraction) / (1.0 - fraction), p.post.n)
+        sim.set(p, weight=sim.edges(p).weight * factors[p])
+    return factors
 
 
 def thinned(trains: es.SpikeTrains, drop: float, rng: np.random.Generator) -> es.SpikeTrains:
