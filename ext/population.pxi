@@ -86,6 +86,7 @@ cdef class Population:
     cdef uint8_t[::1] mark                      # 1: among the touched of this instant
     cdef uint16_t[::1] streak                   # spikes in a row with intervals below RUNAWAY_ISI
     cdef int mode                               # TO_VALUE, SUBTRACT or EDGE
+    cdef bint is_source                         # nothing can reach it
     cdef double direction                       # +1: rising crossings are sought; -1: falling ones (see `wait`)
     cdef double[:, ::1] step_times, step_values # injected current: times (K, 2), values (K, 1 or n) [pA]
     cdef Log tape, releases                     # of spikes and of membranes at release, while they are written
@@ -109,7 +110,7 @@ cdef class Population:
         self.rows = &self.state_view[0, 0] if n else NULL
         self.mark = np.zeros(n, np.uint8)
         self.streak = np.zeros(n, np.uint16)
-        self.mode = RESETS[getattr(model, "reset", "value")]
+        self.mode, self.is_source = RESETS[getattr(model, "reset", "value")], not model.receptors
         self.costates, self.replaying = self.costate_width(), self.replays()
         self.step_times, self.step_values = np.empty((0, 2)), np.empty((0, 1))
         self.configure(parameters)

@@ -1,0 +1,753 @@
+# The windowed executor: the events of the ordered one, neuron by neuron.
+#
+# Where the shortest delay of a network is D > 0, a spike of the window [T, T + D) arrives at T + D or later. Within the
+# window no neuron can influence another, so each may go through its own arrivals and spikes alone: in any order, in any
+# thread, its state row in the cache once. What happens to one neuron is what the ordered executor would do to it, by the
+# same calls in the same order; hence the same bits, wherever windows begin or are cut (docs/windows.md).
+#
+# For each window, four steps:
+#   sources   the sources of this thread spike,
+#   deliver   every spike in flight that is due hands out its arrivals,                      -- barrier --
+#   sweep     every neuron of this thread with arrivals, or an alarm, lives through the window,  -- barrier --
+#   exchange  spikes are recorded in time order; the next window in which anything is due is found.
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+    #ifdef _WIN32
+    #include <windows.h>
+    #define eventsim_yield() SwitchToThread()
+    #else
+    #include <sched.h>
+    #define eventsim_yield() sched_yield()
+    #endif
+    typedef struct { int parties, arrived, round; } eventsim_barrier;
+    /* Spin a little, for a window takes microseconds; then yield, for there may be more threads than processors. */
+    static void eventsim_meet(eventsim_barrier *b) {
+        int spins = 0, round = __atomic_load_n(&b->round, __ATOMIC_ACQUIRE);
+        if (b->parties == 1)
+            return;
+        if (__atomic_add_fetch(&b->arrived, 1, __ATOMIC_ACQ_REL) == b->parties) {
+            __atomic_store_n(&b->arrived, 0, __ATOMIC_RELAXED);
+            __atomic_store_n(&b->round, round + 1, __ATOMIC_RELEASE);
+            return;
+        }
+        while (__atomic_load_n(&b->round, __ATOMIC_ACQUIRE) == round)
+            if (++spins > 1000)
+                eventsim_yield();
+    }
+    """
+    ctypedef struct Barrier "eventsim_barrier":
+        int parties, arrived, round
+    void meet "eventsim_meet" (Barrier *) noexcept nogil
+
+cdef extern from "<stdlib.h>" nogil:
+    void qsort(void *, size_t, size_t, int (*)(const void *, const void *) noexcept nogil)
+
+cdef enum:
+    BLOCK = 9                   # neurons are dealt out to threads in blocks of 2**9, so that no two threads share a cache line
+    SLOTS = 256                 # windows a wheel reaches ahead; what is due later is filed in the last and again from there
+    AHEAD = 8                   # spikes or neurons ahead for which memory is fetched
+    FINEST = 20                 # a window is no shorter than 2**-20 ms
+
+cdef uint32_t UNDELAYED = <uint32_t> 1 << 31
+
+cdef struct Arrival:              # one arrival in the present window
+    double offset               # [ms], of its time; windows do not cross whole milliseconds
+    double w
+    int64_t cursor              # synapse; for undelayed ones, a number that grows with the order of their spikes
+    uint32_t source             # global id, plus UNDELAYED if it arrives as it is sent: after all other arrivals of its time
+    int32_t projection, port
+    int32_t target              # global id
+    Arrival *next                 # of the same target
+
+cdef struct Bag:                # a growing array
+    char *data
+    Py_ssize_t n, capacity      # entries
+
+cdef struct Slot:               # what is due in one window
+    Bag flights                 # Flight
+    Bag sources, neurons        # int64 global ids: those to look at because they may spike
+
+cdef struct Plan:               # what the threads share; written while they wait
+    int n_workers
+    double epoch                # [ms] where window 0 begins
+    double per_ms               # windows in a millisecond, a power of two
+    int64_t window              # the present one,
+    Time start, limit           # where it begins, and where it ends or is cut
+    bint over                   # nothing is left before the end of the run
+    Arrival **first               # each neuron's arrivals in this window
+    int64_t *look               # when to look at each neuron: see `Worker.watch_out`
+    uint8_t *owner              # worker of each block of neurons
+    Bag *mail                   # arrivals in this window (Arrival): [from worker, to worker]
+    Barrier barrier
+
+
+cdef inline void *put(Bag *bag, size_t width) noexcept nogil:
+    """Room for one more entry; NULL if there is no memory."""
+    cdef Py_ssize_t capacity
+    cdef char *data
+    if bag.n == bag.capacity:
+        capacity = max(2 * bag.capacity, 16)
+        data = <char *> realloc(bag.data, capacity * width)
+        if data == NULL:
+            return NULL
+        bag.data, bag.capacity = data, capacity
+    bag.n += 1
+    return bag.data + (bag.n - 1) * width
+
+cdef inline void recycle(Bag *bag, Bag *spare) noexcept nogil:
+    """Empty a bag and keep its memory for the next one that needs some."""
+    free(spare.data)
+    spare[0] = bag[0]
+    spare.n = 0
+    bag.data, bag.n, bag.capacity = NULL, 0, 0
+
+cdef inline bint arrives_first(const Arrival *a, const Arrival *b) noexcept nogil:
+    """The order of arrivals in docs/semantics.md."""
+    if a.offset != b.offset:
+        return a.offset < b.offset
+    if a.source != b.source:
+        return a.source < b.source
+    return a.projection < b.projection if a.projection != b.projection else a.cursor < b.cursor
+
+cdef Arrival *merged(Arrival *a, Arrival *b) noexcept nogil:
+    """Two lists in order as one."""
+    cdef Arrival *head = NULL
+    cdef Arrival **end = &head
+    while a != NULL and b != NULL:
+        if arrives_first(a, b):
+            end[0] = a
+            a = a.next
+        else:
+            end[0] = b
+            b = b.next
+        end = &end[0].next
+    end[0] = a if a != NULL else b
+    return head
+
+cdef Arrival *in_order(Arrival *events) noexcept nogil:
+    """A list of arrivals, sorted: runs of 1, 2, 4 ... entries are merged as they fill up."""
+    cdef Arrival *run[48]
+    cdef Arrival *one
+    cdef int k, n = 0
+    if events.next == NULL:
+        return events
+    while events != NULL:
+        one, events = events, events.next
+        one.next = NULL
+        k = 0
+        while k < n and run[k] != NULL:
+            one = merged(run[k], one)
+            run[k] = NULL
+            k += 1
+        if k == n:
+            n += 1
+        run[k] = one
+    for k in range(n):
+        if run[k] != NULL:
+            events = merged(run[k], events)
+    return events
+
+cdef int take_over(Log log, Log part) noexcept nogil:
+    """Move the rows of one log to the end of another; -1 if there is no memory."""
+    if log.reserve(part.n):
+        return -1
+    memcpy(log.data + log.n * log.width, part.data, part.n * log.width * sizeof(double))
+    log.n += part.n
+    part.n = 0
+    return 0
+
+cdef inline int64_t earlier(int64_t a, int64_t b) noexcept nogil:
+    """The smaller of two windows; -1 is none."""
+    return b if a < 0 or 0 <= b < a else a
+
+cdef int by_time(const void *a, const void *b) noexcept nogil:
+    """Order of recorded spikes: time, then id."""
+    cdef const double *x = <const double *> a
+    cdef const double *y = <const double *> b
+    cdef int k
+    for k in range(3):
+        if x[k] != y[k]:
+            return -1 if x[k] < y[k] else 1
+    return 0
+
+
+
+@cython.final
+cdef class Worker:
+    """One thread's share of a network: the neurons of some blocks, and the spikes these have in flight."""
+    cdef Engine engine
+    cdef Plan *plan
+    cdef int index
+    cdef Slot *wheel                            # of the next SLOTS windows
+    cdef Bag spare_flights, spare_ids           # memory of slots that have been emptied
+    cdef Bag touched                            # int64 global ids: own neurons with arrivals in this window
+    cdef readonly Log spikes                    # of this window: epoch, offset, global id
+    cdef readonly list traces                   # as in the engine, of this window
+    cdef void **trace
+    cdef uint8_t[::1] watch
+    cdef int64_t synaptic_events, solver_steps, predictions, n_spikes
+    cdef int code                               # REACHED, or what went wrong,
+    cdef Time failed                            # when,
+    cdef int64_t culprit                        # and in which neuron
+
+    def __cinit__(self, Engine engine, int index):
+        self.engine, self.index = engine, index
+        self.wheel = <Slot *> calloc(SLOTS, sizeof(Slot))
+        self.trace = <void **> malloc(max(len(engine.populations), 1) * sizeof(void *))
+        if self.wheel == NULL or self.trace == NULL:
+            raise MemoryError("Worker: no memory for its wheel")
+        self.spikes, self.watch = Log(3), engine.watch
+        self.traces = [Log(log.width) for log in engine.traces]
+        for i, log in enumerate(self.traces):
+            self.trace[i] = <void *> log
+        self.failed = NEVER
+
+    def __dealloc__(self):
+        cdef int k
+        if self.wheel != NULL:
+            for k in range(SLOTS):
+                free(self.wheel[k].flights.data)
+                free(self.wheel[k].sources.data)
+                free(self.wheel[k].neurons.data)
+        free(self.spare_flights.data)
+        free(self.spare_ids.data)
+        free(self.touched.data)
+        free(self.wheel)
+        free(self.trace)
+
+    # ---- the steps of a window
+
+    cdef void emit(self) noexcept nogil:
+        """The sources whose alarms ring in this window spike; nothing else can make them."""
+        self.ring_all(&self.slot(self.plan.window).sources)
+
+    cdef void deliver(self) noexcept nogil:
+        """Write what spikes in flight bring in this window to its targets' owners; file each for its next arrival."""
+        cdef Plan *plan = self.plan
+        cdef Bag *due = &self.slot(plan.window).flights
+        cdef Flight *f
+        cdef Py_ssize_t k, kept = 0
+        for k in range(due.n):
+            f = <Flight *> due.data + k
+            if k + AHEAD < due.n:
+                self.expect(<Rows> self.engine.projection[f[AHEAD].projection], f[AHEAD].cursor)
+            if before(f.arrival, plan.limit):
+                self.walk(<Rows> self.engine.projection[f.projection], f)
+            if f.cursor == f.stop:
+                continue
+            if self.window_of(f.arrival) == plan.window:
+                (<Flight *> due.data)[kept] = f[0]
+                kept += 1
+            else:
+                self.file(f)
+        due.n = kept
+        if kept == 0:
+            recycle(due, &self.spare_flights)
+
+    cdef void sweep(self) noexcept nogil:
+        """Every neuron with arrivals, or an alarm that rings, lives through the window."""
+        cdef Plan *plan = self.plan
+        cdef int64_t *touched
+        cdef Py_ssize_t k
+        self.touched.n = 0
+        for k in range(plan.n_workers):
+            self.receive(&plan.mail[k * plan.n_workers + self.index])
+        touched = <int64_t *> self.touched.data
+        for k in range(self.touched.n):
+            if k + AHEAD < self.touched.n:
+                self.fetch(<Population> self.owner(touched[k + AHEAD]), touched[k + AHEAD])
+            self.live(<Population> self.owner(touched[k]), touched[k])
+        self.ring_all(&self.slot(plan.window).neurons)
+
+    # ---- deliver
+
+    cdef inline void expect(self, Rows rows, int64_t k) noexcept nogil:
+        prefetch(&rows.target[k])
+        if rows.delays.stride:
+            prefetch(rows.delays.f32 + k if rows.delays.f32 != NULL else <const float *> (rows.delays.f64 + k))
+        if rows.weights.stride:
+            prefetch(rows.weights.f32 + k if rows.weights.f32 != NULL else <const float *> (rows.weights.f64 + k))
+
+    cdef void walk(self, Rows rows, Flight *f) noexcept nogil:
+        """Write the arrivals of one spike before the end of the window; move its cursor on."""
+        cdef Plan *plan = self.plan
+        cdef Bag *mail = plan.mail + self.index * plan.n_workers
+        cdef Arrival *event
+        cdef int64_t k = f.cursor
+        cdef int64_t gid
+        cdef double w
+        cdef uint32_t source = f.source
+        if same(f.arrival, f.departure):
+            source |= UNDELAYED
+        while True:
+            w = value(rows.weights, k)
+            if w != 0.0:
+                gid = rows.post.first + rows.target[k]
+                event = <Arrival *> put(mail + plan.owner[gid >> BLOCK], sizeof(Arrival))
+                if event == NULL:
+                    self.fail(NO_MEMORY, -1, plan.start)
+                    return
+                event.offset, event.w, event.target, event.port = f.arrival.offset, w, <int32_t> gid, rows.port
+                event.source, event.projection, event.cursor = source, f.projection, k
+                if source & UNDELAYED:
+                    event.projection, event.cursor = 0, self.synaptic_events + k - f.cursor
+            k += 1
+            if k == f.stop:
+                break
+            if rows.delays.stride:
+                f.arrival = later(f.departure, value(rows.delays, k))
+                if not before(f.arrival, plan.limit):
+                    break
+                if not same(f.arrival, f.departure):
+                    source = f.source
+        self.synaptic_events += k - f.cursor
+        f.cursor = k
+
+    cdef void file(self, const Flight *f) noexcept nogil:
+        """Put a spike in flight in the slot of its next arrival."""
+        cdef Bag *bag = &self.slot(self.window_of(f.arrival)).flights
+        cdef Flight *entry
+        if bag.data == NULL:
+            bag[0], self.spare_flights = self.spare_flights, bag[0]
+        entry = <Flight *> put(bag, sizeof(Flight))
+        if entry == NULL:
+            self.fail(NO_MEMORY, -1, self.plan.start)
+            return
+        entry[0] = f[0]
+
+    # ---- sweep
+
+    cdef void receive(self, Bag *mail) noexcept nogil:
+        """Hang the arrivals written by one worker on their targets."""
+        cdef Arrival **first = self.plan.first
+        cdef Arrival *event = <Arrival *> mail.data
+        cdef Py_ssize_t k
+        cdef int64_t *id
+        for k in range(mail.n):
+            if first[event[k].target] == NULL:
+                id = <int64_t *> put(&self.touched, sizeof(int64_t))
+                if id == NULL:
+                    self.fail(NO_MEMORY, -1, self.plan.start)
+                    return
+                id[0] = event[k].target
+            event[k].next = first[event[k].target]
+            first[event[k].target] = &event[k]
+        mail.n = 0
+
+    cdef inline void fetch(self, Population p, int64_t gid) noexcept nogil:
+        prefetch(p.row(gid - p.first))
+        prefetch(self.plan.first[gid])
+
+    cdef void live(self, Population p, int64_t gid) noexcept nogil:
+        """Take one neuron through its arrivals and spikes, in the order of time, to the end of the window."""
+        cdef Plan *plan = self.plan
+        cdef Py_ssize_t j = gid - p.first
+        cdef Neuron *s = p.row(j)
+        cdef const double *q = p.q(j)
+        cdef Arrival *event = in_order(plan.first[gid])
+        cdef Time t = plan.start
+        plan.first[gid] = NULL
+        while event != NULL:
+            t.offset = event.offset
+            self.ring(p, gid, t)
+            p.advance(s, q, t)
+            while event != NULL and event.offset == t.offset:
+                p.receive(s, q, event.port, event.w, clamped(s))
+                event = event.next
+            self.observe(p, gid)
+        self.watch_out(p, gid, self.ring(p, gid, plan.limit))
+
+    cdef Time ring(self, Population p, int64_t gid, Time until) noexcept nogil:
+        """Let a neuron spike, if nothing else arrives, wherever it does before `until`; returns its alarm then.
+
+        As in `Engine.threshold`, the bound is refined until it stands still: that is a spike."""
+        cdef Py_ssize_t j = gid - p.first
+        cdef Time t = p.alarm(j), next
+        self.predictions += 1
+        while before(t, until):
+            self.solver_steps += 1
+            next = p.next_alarm(j, t)
+            if before(t, next):
+                t = next
+                continue
+            self.spike(p, gid, t)
+            if self.code != REACHED:
+                return NEVER
+            t = p.alarm(j)
+            self.predictions += 1
+        return t
+
+    cdef void ring_all(self, Bag *ids) noexcept nogil:
+        """Ring the alarms filed in a slot, except where they have been moved away."""
+        cdef Py_ssize_t k, n = ids.n
+        cdef int64_t gid
+        for k in range(n):
+            gid = (<int64_t *> ids.data)[k]
+            if self.plan.look[gid] == self.plan.window:
+                self.plan.look[gid] = -1
+                self.watch_out(<Population> self.owner(gid), gid,
+                               self.ring(<Population> self.owner(gid), gid, self.plan.limit))
+        ids.n -= n                      # what is left was filed meanwhile, if the window is cut
+        memmove(ids.data, ids.data + n * sizeof(int64_t), ids.n * sizeof(int64_t))
+        if ids.n == 0:
+            recycle(ids, &self.spare_ids)
+
+    cdef void watch_out(self, Population p, int64_t gid, Time alarm) noexcept nogil:
+        """File a neuron in the window of its alarm, unless it is filed in an earlier one, where it will be filed again.
+
+        Invariant: look[gid] is either past or the window of a slot in which the neuron is filed; and its alarm, if it
+        has one, rings not before that. To look too often changes nothing."""
+        cdef int64_t window
+        cdef int64_t *id
+        cdef Bag *bag
+        if alarm.epoch == INFINITY:
+            return
+        if isnan(alarm.epoch):
+            self.fail(NOT_FINITE, gid, p.row(gid - p.first).at)
+            return
+        window = self.window_of(alarm)
+        if self.plan.window <= self.plan.look[gid] <= window:
+            return
+        self.plan.look[gid] = window
+        bag = &self.slot(window).sources if p.is_source else &self.slot(window).neurons
+        if bag.data == NULL:
+            bag[0], self.spare_ids = self.spare_ids, bag[0]
+        id = <int64_t *> put(bag, sizeof(int64_t))
+        if id == NULL:
+            self.fail(NO_MEMORY, -1, self.plan.start)
+            return
+        id[0] = gid
+
+    cdef void spike(self, Population p, int64_t gid, Time t) noexcept nogil:
+        """A neuron has reached its threshold: see `Engine.threshold` and `Engine.spike`."""
+        cdef Py_ssize_t j = gid - p.first
+        cdef double *record
+        cdef int32_t k
+        if self.spikes.reserve(1):
+            self.fail(NO_MEMORY, -1, t)
+        elif p.fire(j, t):
+            self.n_spikes += 1
+            self.engine.counts_view[gid] += 1
+            if self.watch[gid] & WATCH_SPIKES:
+                record = self.spikes.append()
+                record[0], record[1], record[2] = t.epoch, t.offset, gid
+            for k in range(self.engine.out_ptr[p.index], self.engine.out_ptr[p.index + 1]):
+                self.send(<Rows> self.engine.projection[self.engine.out_index[k]], self.engine.out_index[k], gid, t)
+            if p.streak[j] > RUNAWAY:
+                self.fail(RAN_AWAY, gid, t)
+        self.observe(p, gid)
+
+    cdef void send(self, Rows rows, int32_t projection, int64_t gid, Time t) noexcept nogil:
+        cdef Flight f
+        f.cursor, f.stop = rows.start(gid), rows.stop(gid)
+        if f.cursor < f.stop:
+            f.departure, f.source, f.projection = t, <int32_t> gid, projection
+            f.arrival = later(t, value(rows.delays, f.cursor))
+            self.file(&f)
+
+    cdef inline void observe(self, Population p, int64_t gid) noexcept nogil:
+        """Record a watched neuron's state."""
+        if self.watch[gid] & WATCH_STATE:
+            if (<Log> self.trace[p.index]).reserve(1):
+                self.fail(NO_MEMORY, -1, p.row(gid - p.first).at)
+            else:
+                self.engine.trace_state(<Log> self.trace[p.index], p, gid - p.first)
+
+    # ---- small things
+
+    cdef inline void *owner(self, int64_t gid) noexcept nogil:
+        """The population of a neuron."""
+        return self.engine.population[self.engine.owner[gid]]
+
+    cdef inline Slot *slot(self, int64_t window) noexcept nogil:
+        return &self.wheel[window & (SLOTS - 1)]
+
+    cdef inline int64_t window_of(self, Time t) noexcept nogil:
+        """The window a time lies in, among those the wheel has slots for."""
+        cdef Plan *plan = self.plan
+        cdef double ahead = (t.epoch - plan.epoch) * plan.per_ms - plan.window + <double> <int64_t> (t.offset * plan.per_ms)
+        return plan.window + (0 if ahead < 0.0 else SLOTS - 1 if ahead > SLOTS - 1 else <int64_t> ahead)
+
+    cdef int64_t next_window(self) noexcept nogil:
+        """The first window from the present one on with anything filed in it; -1: none."""
+        cdef int64_t k
+        cdef Slot *slot
+        for k in range(self.plan.window, self.plan.window + SLOTS):
+            slot = self.slot(k)
+            if slot.flights.n or slot.sources.n or slot.neurons.n:
+                return k
+        return -1
+
+    cdef void fail(self, int code, int64_t gid, Time t) noexcept nogil:
+        """Note what went wrong first."""
+        if before(t, self.failed):
+            self.code, self.culprit, self.failed = code, gid, t
+
+
+@cython.final
+cdef class Windows:
+    """The windowed executor of an engine. Between `open` and `close` alarms and flights are here, else in the engine."""
+    cdef readonly Engine engine
+    cdef readonly list workers
+    cdef void **worker
+    cdef Plan plan
+    cdef Time end                               # of the run
+    cdef int64_t quota                          # events left until it pauses
+    cdef int code
+
+    def __cinit__(self, Engine engine, double length, int threads, double epoch):
+        cdef int64_t k
+        cdef Worker worker
+        self.engine = engine
+        self.plan.n_workers = self.plan.barrier.parties = threads
+        self.plan.epoch, self.plan.per_ms = epoch, 1.0 / length
+        self.plan.first = <Arrival **> calloc(engine.n + 1, sizeof(Arrival *))
+        self.plan.look = <int64_t *> malloc((engine.n + 1) * sizeof(int64_t))
+        self.plan.owner = <uint8_t *> malloc((engine.n >> BLOCK) + 1)
+        self.plan.mail = <Bag *> calloc(threads * threads, sizeof(Bag))
+        self.worker = <void **> malloc(threads * sizeof(void *))
+        if (self.plan.first == NULL or self.plan.look == NULL or self.plan.owner == NULL or self.plan.mail == NULL
+                or self.worker == NULL):
+            raise MemoryError(f"Windows: no memory for {engine.n} neurons")
+        memset(self.plan.look, 0xff, (engine.n + 1) * sizeof(int64_t))
+        for k in range((engine.n >> BLOCK) + 1):
+            self.plan.owner[k] = k % threads
+        self.workers = []
+        for k in range(threads):
+            worker = Worker(engine, k)
+            worker.plan = &self.plan
+            self.workers.append(worker)
+            self.worker[k] = <void *> worker
+
+    def __dealloc__(self):
+        cdef int k
+        if self.plan.mail != NULL:
+            for k in range(self.plan.n_workers * self.plan.n_workers):
+                free(self.plan.mail[k].data)
+        free(self.plan.first)
+        free(self.plan.look)
+        free(self.plan.owner)
+        free(self.plan.mail)
+        free(self.worker)
+
+    @property
+    def length(self):
+        """Length of a window [ms]."""
+        return 1.0 / self.plan.per_ms
+
+    # ---- the loop
+
+    def run(self, double epoch, double offset, int64_t quota):
+        """Handle all events before the given time, or about `quota` of them; the codes are those of `Engine.run`."""
+        self.end, self.quota, self.code = at_time(epoch, offset), quota, REACHED
+        self.plan_next()
+        go = threading.Event()
+        others = [threading.Thread(target=self.work, args=(k, go)) for k in range(1, self.plan.n_workers)]
+        try:
+            for thread in others:
+                thread.start()
+        except RuntimeError:
+            self.plan.over, self.code = True, NO_MEMORY
+        go.set()
+        with nogil:
+            self.loop(0)
+        for thread in others:
+            if thread.ident is not None:
+                thread.join()
+        return self.code
+
+    def work(self, int k, go):
+        """What another thread does."""
+        go.wait()
+        with nogil:
+            self.loop(k)
+
+    cdef void loop(self, int k) noexcept nogil:
+        while not self.plan.over:
+            (<Worker> self.worker[k]).emit()
+            (<Worker> self.worker[k]).deliver()
+            meet(&self.plan.barrier)
+            (<Worker> self.worker[k]).sweep()
+            meet(&self.plan.barrier)
+            if k == 0:
+                self.exchange()
+            meet(&self.plan.barrier)
+
+    cdef void exchange(self) noexcept nogil:
+        """Record what happened in the window, and plan the next."""
+        cdef Py_ssize_t recorded = self.engine.spikes.n
+        cdef int k
+        cdef Time failed = NEVER
+        for k in range(self.plan.n_workers):
+            self.collect(<Worker> self.worker[k])
+        if self.engine.spikes.n > recorded + 1:
+            qsort(self.engine.spikes.data + 3 * recorded, self.engine.spikes.n - recorded, 3 * sizeof(double), by_time)
+        self.engine.now = self.plan.limit
+        for k in range(self.plan.n_workers):
+            self.judge(<Worker> self.worker[k], &failed)
+        if self.code == REACHED and self.quota <= 0:
+            self.code = PAUSED
+        if self.code == REACHED:
+            self.plan_next()
+        else:
+            self.plan.over = True
+
+    cdef void collect(self, Worker w) noexcept nogil:
+        """Take over what a worker has recorded and counted in the window."""
+        cdef Py_ssize_t i
+        if take_over(self.engine.spikes, w.spikes):
+            w.fail(NO_MEMORY, -1, self.plan.limit)
+        for i in range(self.engine.traced.shape[0]):
+            if self.engine.traced[i] and take_over(<Log> self.engine.trace[i], <Log> w.trace[i]):
+                w.fail(NO_MEMORY, -1, self.plan.limit)
+        self.quota -= w.synaptic_events + w.solver_steps
+        self.engine.synaptic_events += w.synaptic_events
+        self.engine.solver_steps += w.solver_steps
+        self.engine.predictions += w.predictions
+        self.engine.n_spikes += w.n_spikes
+        w.synaptic_events = w.solver_steps = w.predictions = w.n_spikes = 0
+
+    cdef void judge(self, Worker w, Time *failed) noexcept nogil:
+        """Of what went wrong, report what did so first."""
+        if w.code != REACHED and before(w.failed, failed[0]):
+            failed[0] = self.engine.now = w.failed
+            self.code = w.code
+            if w.code == NOT_FINITE:
+                self.engine.overflowed = w.culprit
+
+    cdef void plan_next(self) noexcept nogil:
+        """The next window in which anything is due; cut at the end of the run and at the next step of an injected current."""
+        cdef Plan *plan = &self.plan
+        cdef int64_t window, k
+        cdef Time step, bound
+        while True:
+            window = -1
+            for k in range(plan.n_workers):
+                window = earlier(window, (<Worker> self.worker[k]).next_window())
+            step = self.engine.flights.heap[0].arrival if self.engine.flights.n else NEVER
+            bound = step if before(step, self.end) else self.end
+            plan.start = self.start_of(window) if window >= 0 else NEVER
+            plan.over = not before(plan.start, bound)
+            if not plan.over:
+                plan.window = window
+                plan.limit = self.start_of(window + 1)
+                if before(bound, plan.limit):
+                    plan.limit = bound
+                return
+            plan.window = <int64_t> ((bound.epoch - plan.epoch) * plan.per_ms + floor(bound.offset * plan.per_ms))
+            if not before(step, self.end):
+                return
+            self.inject(step)
+
+    cdef Time start_of(self, int64_t window) noexcept nogil:
+        cdef double ms = floor(window / self.plan.per_ms)
+        return at_time(self.plan.epoch + ms, (window - ms * self.plan.per_ms) / self.plan.per_ms)
+
+    cdef void inject(self, Time t) noexcept nogil:
+        """The steps of injected currents that are due at t; no alarm rings before."""
+        cdef Py_ssize_t k
+        while self.code == REACHED and self.engine.flights.n and not before(t, self.engine.flights.heap[0].arrival):
+            self.code = self.engine.step(<Population> self.engine.population[self.engine.flights.heap[0].projection],
+                                         self.engine.flights.heap[0], t)
+        for k in range(self.engine.n_touched):
+            self.settle(<Population> self.engine.population[self.engine.touched[k].population], self.engine.touched[k].neuron)
+        self.engine.n_touched = 0
+        self.engine.now = t
+
+    cdef void settle(self, Population p, Py_ssize_t j) noexcept nogil:
+        """After a step of neuron j's injected current."""
+        p.mark[j] = 0
+        self.take_alarm(<Worker> self.worker[self.plan.owner[(p.first + j) >> BLOCK]], p, p.first + j, p.alarm(j))
+        self.engine.predictions += 1
+        if self.engine.watch_view[p.first + j] & WATCH_STATE:
+            self.engine.trace_state(<Log> self.engine.trace[p.index], p, j)
+
+    cdef void take_alarm(self, Worker w, Population p, int64_t gid, Time alarm) noexcept nogil:
+        w.watch_out(p, gid, alarm)
+
+    cdef void take_flight(self, Worker w, const Flight *f) noexcept nogil:
+        w.file(f)
+
+    # ---- taking over from the engine, and handing back
+
+    def open(self, double epoch, double offset):
+        """Take over the spikes in flight and the alarms, at a given time."""
+        cdef Flights flights = self.engine.flights
+        cdef Alarms alarms = self.engine.alarms
+        cdef Py_ssize_t k, n = flights.n, steps = 0
+        cdef Alarm alarm
+        cdef Plan *plan = &self.plan
+        plan.window = <int64_t> ((epoch - plan.epoch) * plan.per_ms + floor(offset * plan.per_ms))
+        for k in range(n):
+            if flights.heap[k].source >= 0:
+                self.take_flight(<Worker> self.worker[plan.owner[flights.heap[k].source >> BLOCK]], &flights.heap[k])
+        entries = flights.dump()
+        flights.load(entries[entries["source"] < 0])
+        for k in range(alarms.n):
+            alarm = alarms.heap[k]
+            alarms.place[alarm.neuron] = -1
+            self.take_alarm(<Worker> self.worker[plan.owner[alarm.neuron >> BLOCK]],
+                            <Population> self.engine.population[self.engine.owner[alarm.neuron]], alarm.neuron, alarm.time)
+        alarms.n = 0
+
+    def close(self):
+        """Hand spikes in flight and alarms back."""
+        cdef Worker w
+        cdef int64_t window, moves = self.engine.alarms.moves, pushes = self.engine.flights.pushes
+        cdef Py_ssize_t k
+        cdef Slot *slot
+        for w in self.workers:
+            for window in range(self.plan.window, self.plan.window + SLOTS):
+                slot = w.slot(window)
+                if self.engine.flights.reserve(slot.flights.n):
+                    raise MemoryError("Windows: no memory for the spikes in flight")
+                for k in range(slot.flights.n):
+                    self.engine.flights.push(<Flight *> slot.flights.data + k)
+                slot.flights.n = 0
+                self.hand_back(window, &slot.sources)
+                self.hand_back(window, &slot.neurons)
+        self.engine.flights.pushes, self.engine.alarms.moves = pushes, moves
+
+    cdef void hand_back(self, int64_t window, Bag *ids) noexcept:
+        cdef Py_ssize_t k
+        cdef int64_t gid
+        for k in range(ids.n):
+            gid = (<int64_t *> ids.data)[k]
+            if self.plan.look[gid] == window:
+                self.plan.look[gid] = -1
+                self.engine.alarms.set(gid, certain_alarm(<Population> self.engine.population[self.engine.owner[gid]], gid,
+                                                          self.engine.now))
+        ids.n = 0
+
+
+cdef Time certain_alarm(Population p, int64_t gid, Time now) noexcept nogil:
+    """The alarm of a neuron that does not spike before now, and not before now."""
+    cdef Time t = p.alarm(gid - p.first), next
+    while before(t, now):
+        next = p.next_alarm(gid - p.first, t)
+        if not before(t, next):
+            break
+        t = next
+    return t
+
+
+def window_length(Engine engine):
+    """The length of windows [ms] for an engine, or a text that says why there are none."""
+    cdef Rows rows
+    cdef Population p
+    shortest = 1.0
+    for k in np.concatenate([*engine.outgoing, np.empty(0, int)]).astype(int):
+        rows = engine.projections[k]
+        p = engine.populations[rows.pre]
+        if len(rows.indices) == 0:
+            continue
+        delay = float(rows.delay.min())
+        if not p.is_source:
+            shortest = min(shortest, delay)
+        elif delay < 2.0 ** -FINEST and p.first > rows.post.first:
+            return f"spikes of {p.index} reach neurons of smaller ids without delay"
+    if shortest < 2.0 ** -FINEST:
+        return f"the shortest delay between neurons is {shortest:g} ms; windows need {2.0 ** -FINEST:.1g} ms"
+    return 2.0 ** floor(np.log2(shortest))
