@@ -52,14 +52,14 @@ cdef enum:
 
 cdef uint32_t UNDELAYED = <uint32_t> 1 << 31
 
-cdef struct Arrival:              # one arrival in the present window
+cdef struct Arrival:            # one in the present window
     double offset               # [ms], of its time; windows do not cross whole milliseconds
     double w
     int64_t cursor              # synapse; for undelayed ones, a number that grows with the order of their spikes
     uint32_t source             # global id, plus UNDELAYED if it arrives as it is sent: after all other arrivals of its time
-    int32_t projection, port
-    int32_t target              # global id
-    Arrival *next                 # of the same target
+    int32_t projection
+    Touched target
+    Arrival *next               # at the same neuron
 
 cdef struct Bag:                # a growing array
     char *data
@@ -67,7 +67,7 @@ cdef struct Bag:                # a growing array
 
 cdef struct Slot:               # what is due in one window
     Bag flights                 # Flight
-    Bag sources, neurons        # int64 global ids: those to look at because they may spike
+    Bag sources, neurons        # Touched: those to look at because they may spike
 
 cdef struct Plan:               # what the threads share; written while they wait
     int n_workers
@@ -76,12 +76,18 @@ cdef struct Plan:               # what the threads share; written while they wai
     int64_t window              # the present one,
     Time start, limit           # where it begins, and where it ends or is cut
     bint over                   # nothing is left before the end of the run
-    Arrival **first               # each neuron's arrivals in this window
+    Arrival **first             # each neuron's arrivals in this window
     int64_t *look               # when to look at each neuron: see `Worker.watch_out`
     uint8_t *owner              # worker of each block of neurons
     Bag *mail                   # arrivals in this window (Arrival): [from worker, to worker]
     Barrier barrier
 
+
+cdef inline void prefetch_value(Values v, int64_t k) noexcept nogil:
+    if v.f32 != NULL:
+        prefetch(v.f32 + k * v.stride)
+    else:
+        prefetch(v.f64 + k * v.stride)
 
 cdef inline void *put(Bag *bag, size_t width) noexcept nogil:
     """Room for one more entry; NULL if there is no memory."""
@@ -109,7 +115,9 @@ cdef inline bint arrives_first(const Arrival *a, const Arrival *b) noexcept nogi
         return a.offset < b.offset
     if a.source != b.source:
         return a.source < b.source
-    return a.projection < b.projection if a.projection != b.projection else a.cursor < b.cursor
+    if a.projection != b.projection and not a.source & UNDELAYED:
+        return a.projection < b.projection
+    return a.cursor < b.cursor
 
 cdef Arrival *merged(Arrival *a, Arrival *b) noexcept nogil:
     """Two lists in order as one."""
@@ -181,8 +189,8 @@ cdef class Worker:
     cdef Plan *plan
     cdef int index
     cdef Slot *wheel                            # of the next SLOTS windows
-    cdef Bag spare_flights, spare_ids           # memory of slots that have been emptied
-    cdef Bag touched                            # int64 global ids: own neurons with arrivals in this window
+    cdef Bag spare_flights, spare_looks         # memory of slots that have been emptied
+    cdef Bag touched                            # Touched: own neurons with arrivals in this window
     cdef readonly Log spikes                    # of this window: epoch, offset, global id
     cdef readonly list traces                   # as in the engine, of this window
     cdef void **trace
@@ -212,7 +220,7 @@ cdef class Worker:
                 free(self.wheel[k].sources.data)
                 free(self.wheel[k].neurons.data)
         free(self.spare_flights.data)
-        free(self.spare_ids.data)
+        free(self.spare_looks.data)
         free(self.touched.data)
         free(self.wheel)
         free(self.trace)
@@ -249,50 +257,45 @@ cdef class Worker:
     cdef void sweep(self) noexcept nogil:
         """Every neuron with arrivals, or an alarm that rings, lives through the window."""
         cdef Plan *plan = self.plan
-        cdef int64_t *touched
+        cdef Touched *touched
         cdef Py_ssize_t k
         self.touched.n = 0
         for k in range(plan.n_workers):
             self.receive(&plan.mail[k * plan.n_workers + self.index])
-        touched = <int64_t *> self.touched.data
+        touched = <Touched *> self.touched.data
         for k in range(self.touched.n):
             if k + AHEAD < self.touched.n:
-                self.fetch(<Population> self.owner(touched[k + AHEAD]), touched[k + AHEAD])
-            self.live(<Population> self.owner(touched[k]), touched[k])
+                self.fetch(<Population> self.engine.population[touched[k + AHEAD].population], touched[k + AHEAD].neuron)
+            self.live(<Population> self.engine.population[touched[k].population], touched[k].neuron)
         self.ring_all(&self.slot(plan.window).neurons)
 
     # ---- deliver
 
     cdef inline void expect(self, Rows rows, int64_t k) noexcept nogil:
+        """Synapse k is read soon."""
         prefetch(&rows.target[k])
-        if rows.delays.stride:
-            prefetch(rows.delays.f32 + k if rows.delays.f32 != NULL else <const float *> (rows.delays.f64 + k))
-        if rows.weights.stride:
-            prefetch(rows.weights.f32 + k if rows.weights.f32 != NULL else <const float *> (rows.weights.f64 + k))
+        prefetch_value(rows.delays, k)
+        prefetch_value(rows.weights, k)
 
     cdef void walk(self, Rows rows, Flight *f) noexcept nogil:
         """Write the arrivals of one spike before the end of the window; move its cursor on."""
         cdef Plan *plan = self.plan
         cdef Bag *mail = plan.mail + self.index * plan.n_workers
-        cdef Arrival *event
+        cdef Arrival *arrival
         cdef int64_t k = f.cursor
-        cdef int64_t gid
         cdef double w
-        cdef uint32_t source = f.source
-        if same(f.arrival, f.departure):
-            source |= UNDELAYED
+        cdef uint32_t undelayed = UNDELAYED if same(f.arrival, f.departure) else 0
         while True:
             w = value(rows.weights, k)
             if w != 0.0:
-                gid = rows.post.first + rows.target[k]
-                event = <Arrival *> put(mail + plan.owner[gid >> BLOCK], sizeof(Arrival))
-                if event == NULL:
+                arrival = <Arrival *> put(mail + plan.owner[(rows.post.first + rows.target[k]) >> BLOCK], sizeof(Arrival))
+                if arrival == NULL:
                     self.fail(NO_MEMORY, -1, plan.start)
                     return
-                event.offset, event.w, event.target, event.port = f.arrival.offset, w, <int32_t> gid, rows.port
-                event.source, event.projection, event.cursor = source, f.projection, k
-                if source & UNDELAYED:
-                    event.projection, event.cursor = 0, self.synaptic_events + k - f.cursor
+                arrival.offset, arrival.w = f.arrival.offset, w
+                arrival.source, arrival.projection = <uint32_t> f.source | undelayed, f.projection
+                arrival.cursor = self.synaptic_events + k - f.cursor if undelayed else k
+                arrival.target.population, arrival.target.neuron = rows.post.index, rows.target[k]
             k += 1
             if k == f.stop:
                 break
@@ -300,8 +303,8 @@ cdef class Worker:
                 f.arrival = later(f.departure, value(rows.delays, k))
                 if not before(f.arrival, plan.limit):
                     break
-                if not same(f.arrival, f.departure):
-                    source = f.source
+                if undelayed and not same(f.arrival, f.departure):
+                    undelayed = 0
         self.synaptic_events += k - f.cursor
         f.cursor = k
 
@@ -321,49 +324,58 @@ cdef class Worker:
 
     cdef void receive(self, Bag *mail) noexcept nogil:
         """Hang the arrivals written by one worker on their targets."""
-        cdef Arrival **first = self.plan.first
-        cdef Arrival *event = <Arrival *> mail.data
+        cdef Arrival *arrival = <Arrival *> mail.data
+        cdef Arrival **first
+        cdef Touched *entry
         cdef Py_ssize_t k
-        cdef int64_t *id
         for k in range(mail.n):
-            if first[event[k].target] == NULL:
-                id = <int64_t *> put(&self.touched, sizeof(int64_t))
-                if id == NULL:
+            if k + AHEAD < mail.n:
+                prefetch(self.first(arrival[k + AHEAD].target))
+            first = self.first(arrival[k].target)
+            if first[0] == NULL:
+                entry = <Touched *> put(&self.touched, sizeof(Touched))
+                if entry == NULL:
                     self.fail(NO_MEMORY, -1, self.plan.start)
                     return
-                id[0] = event[k].target
-            event[k].next = first[event[k].target]
-            first[event[k].target] = &event[k]
+                entry[0] = arrival[k].target
+            arrival[k].next = first[0]
+            first[0] = &arrival[k]
         mail.n = 0
 
-    cdef inline void fetch(self, Population p, int64_t gid) noexcept nogil:
-        prefetch(p.row(gid - p.first))
-        prefetch(self.plan.first[gid])
+    cdef inline Arrival **first(self, Touched target) noexcept nogil:
+        return &self.plan.first[(<Population> self.engine.population[target.population]).first + target.neuron]
 
-    cdef void live(self, Population p, int64_t gid) noexcept nogil:
+    cdef inline void fetch(self, Population p, Py_ssize_t j) noexcept nogil:
+        """Neuron j's turn comes soon."""
+        prefetch(p.row(j))
+        prefetch(self.plan.first[p.first + j])
+        prefetch(&self.plan.look[p.first + j])
+
+    cdef void live(self, Population p, Py_ssize_t j) noexcept nogil:
         """Take one neuron through its arrivals and spikes, in the order of time, to the end of the window."""
         cdef Plan *plan = self.plan
-        cdef Py_ssize_t j = gid - p.first
         cdef Neuron *s = p.row(j)
         cdef const double *q = p.q(j)
-        cdef Arrival *event = in_order(plan.first[gid])
+        cdef Arrival *arrival = in_order(plan.first[p.first + j])
+        cdef bint alarmed = plan.look[p.first + j] == plan.window       # else it does not spike before it receives something
         cdef Time t = plan.start
-        plan.first[gid] = NULL
-        while event != NULL:
-            t.offset = event.offset
-            self.ring(p, gid, t)
+        plan.first[p.first + j] = NULL
+        while arrival != NULL:
+            t.offset = arrival.offset
+            if alarmed:
+                self.ring(p, j, t)
+            alarmed = True
             p.advance(s, q, t)
-            while event != NULL and event.offset == t.offset:
-                p.receive(s, q, event.port, event.w, clamped(s))
-                event = event.next
-            self.observe(p, gid)
-        self.watch_out(p, gid, self.ring(p, gid, plan.limit))
+            while arrival != NULL and arrival.offset == t.offset:
+                p.receive(s, q, (<Rows> self.engine.projection[arrival.projection]).port, arrival.w, clamped(s))
+                arrival = arrival.next
+            self.observe(p, j)
+        self.watch_out(p, j, self.ring(p, j, plan.limit))
 
-    cdef Time ring(self, Population p, int64_t gid, Time until) noexcept nogil:
+    cdef Time ring(self, Population p, Py_ssize_t j, Time until) noexcept nogil:
         """Let a neuron spike, if nothing else arrives, wherever it does before `until`; returns its alarm then.
 
         As in `Engine.threshold`, the bound is refined until it stands still: that is a spike."""
-        cdef Py_ssize_t j = gid - p.first
         cdef Time t = p.alarm(j), next
         self.predictions += 1
         while before(t, until):
@@ -372,57 +384,60 @@ cdef class Worker:
             if before(t, next):
                 t = next
                 continue
-            self.spike(p, gid, t)
+            self.spike(p, j, t)
             if self.code != REACHED:
                 return NEVER
             t = p.alarm(j)
             self.predictions += 1
         return t
 
-    cdef void ring_all(self, Bag *ids) noexcept nogil:
+    cdef void ring_all(self, Bag *bag) noexcept nogil:
         """Ring the alarms filed in a slot, except where they have been moved away."""
-        cdef Py_ssize_t k, n = ids.n
-        cdef int64_t gid
+        cdef Py_ssize_t k, n = bag.n
+        cdef Touched look
         for k in range(n):
-            gid = (<int64_t *> ids.data)[k]
-            if self.plan.look[gid] == self.plan.window:
-                self.plan.look[gid] = -1
-                self.watch_out(<Population> self.owner(gid), gid,
-                               self.ring(<Population> self.owner(gid), gid, self.plan.limit))
-        ids.n -= n                      # what is left was filed meanwhile, if the window is cut
-        memmove(ids.data, ids.data + n * sizeof(int64_t), ids.n * sizeof(int64_t))
-        if ids.n == 0:
-            recycle(ids, &self.spare_ids)
+            look = (<Touched *> bag.data)[k]
+            self.look_at(<Population> self.engine.population[look.population], look.neuron)
+        bag.n -= n                      # what is left was filed meanwhile: the window is cut
+        memmove(bag.data, bag.data + n * sizeof(Touched), bag.n * sizeof(Touched))
+        if bag.n == 0:
+            recycle(bag, &self.spare_looks)
 
-    cdef void watch_out(self, Population p, int64_t gid, Time alarm) noexcept nogil:
+    cdef inline void look_at(self, Population p, Py_ssize_t j) noexcept nogil:
+        if self.plan.look[p.first + j] == self.plan.window:
+            self.plan.look[p.first + j] = -1
+            self.watch_out(p, j, self.ring(p, j, self.plan.limit))
+
+    cdef void watch_out(self, Population p, Py_ssize_t j, Time alarm) noexcept nogil:
         """File a neuron in the window of its alarm, unless it is filed in an earlier one, where it will be filed again.
 
-        Invariant: look[gid] is either past or the window of a slot in which the neuron is filed; and its alarm, if it
-        has one, rings not before that. To look too often changes nothing."""
+        Invariant: if a neuron has an alarm, `look` is the window of it or an earlier one, not past, in whose slot the neuron
+        is filed. To look too often changes nothing."""
+        cdef int64_t *look = &self.plan.look[p.first + j]
         cdef int64_t window
-        cdef int64_t *id
+        cdef Touched *entry
         cdef Bag *bag
         if alarm.epoch == INFINITY:
             return
         if isnan(alarm.epoch):
-            self.fail(NOT_FINITE, gid, p.row(gid - p.first).at)
+            self.fail(NOT_FINITE, p.first + j, p.row(j).at)
             return
         window = self.window_of(alarm)
-        if self.plan.window <= self.plan.look[gid] <= window:
+        if self.plan.window <= look[0] <= window:
             return
-        self.plan.look[gid] = window
+        look[0] = window
         bag = &self.slot(window).sources if p.is_source else &self.slot(window).neurons
         if bag.data == NULL:
-            bag[0], self.spare_ids = self.spare_ids, bag[0]
-        id = <int64_t *> put(bag, sizeof(int64_t))
-        if id == NULL:
+            bag[0], self.spare_looks = self.spare_looks, bag[0]
+        entry = <Touched *> put(bag, sizeof(Touched))
+        if entry == NULL:
             self.fail(NO_MEMORY, -1, self.plan.start)
             return
-        id[0] = gid
+        entry.population, entry.neuron = p.index, <int32_t> j
 
-    cdef void spike(self, Population p, int64_t gid, Time t) noexcept nogil:
+    cdef void spike(self, Population p, Py_ssize_t j, Time t) noexcept nogil:
         """A neuron has reached its threshold: see `Engine.threshold` and `Engine.spike`."""
-        cdef Py_ssize_t j = gid - p.first
+        cdef int64_t gid = p.first + j
         cdef double *record
         cdef int32_t k
         if self.spikes.reserve(1):
@@ -437,7 +452,7 @@ cdef class Worker:
                 self.send(<Rows> self.engine.projection[self.engine.out_index[k]], self.engine.out_index[k], gid, t)
             if p.streak[j] > RUNAWAY:
                 self.fail(RAN_AWAY, gid, t)
-        self.observe(p, gid)
+        self.observe(p, j)
 
     cdef void send(self, Rows rows, int32_t projection, int64_t gid, Time t) noexcept nogil:
         cdef Flight f
@@ -447,19 +462,15 @@ cdef class Worker:
             f.arrival = later(t, value(rows.delays, f.cursor))
             self.file(&f)
 
-    cdef inline void observe(self, Population p, int64_t gid) noexcept nogil:
+    cdef inline void observe(self, Population p, Py_ssize_t j) noexcept nogil:
         """Record a watched neuron's state."""
-        if self.watch[gid] & WATCH_STATE:
+        if self.watch[p.first + j] & WATCH_STATE:
             if (<Log> self.trace[p.index]).reserve(1):
-                self.fail(NO_MEMORY, -1, p.row(gid - p.first).at)
+                self.fail(NO_MEMORY, -1, p.row(j).at)
             else:
-                self.engine.trace_state(<Log> self.trace[p.index], p, gid - p.first)
+                self.engine.trace_state(<Log> self.trace[p.index], p, j)
 
     # ---- small things
-
-    cdef inline void *owner(self, int64_t gid) noexcept nogil:
-        """The population of a neuron."""
-        return self.engine.population[self.engine.owner[gid]]
 
     cdef inline Slot *slot(self, int64_t window) noexcept nogil:
         return &self.wheel[window & (SLOTS - 1)]
@@ -659,13 +670,13 @@ cdef class Windows:
     cdef void settle(self, Population p, Py_ssize_t j) noexcept nogil:
         """After a step of neuron j's injected current."""
         p.mark[j] = 0
-        self.take_alarm(<Worker> self.worker[self.plan.owner[(p.first + j) >> BLOCK]], p, p.first + j, p.alarm(j))
+        self.take_alarm(<Worker> self.worker[self.plan.owner[(p.first + j) >> BLOCK]], p, j, p.alarm(j))
         self.engine.predictions += 1
         if self.engine.watch_view[p.first + j] & WATCH_STATE:
             self.engine.trace_state(<Log> self.engine.trace[p.index], p, j)
 
-    cdef void take_alarm(self, Worker w, Population p, int64_t gid, Time alarm) noexcept nogil:
-        w.watch_out(p, gid, alarm)
+    cdef void take_alarm(self, Worker w, Population p, Py_ssize_t j, Time alarm) noexcept nogil:
+        w.watch_out(p, j, alarm)
 
     cdef void take_flight(self, Worker w, const Flight *f) noexcept nogil:
         w.file(f)
@@ -678,6 +689,7 @@ cdef class Windows:
         cdef Alarms alarms = self.engine.alarms
         cdef Py_ssize_t k, n = flights.n, steps = 0
         cdef Alarm alarm
+        cdef Population p
         cdef Plan *plan = &self.plan
         plan.window = <int64_t> ((epoch - plan.epoch) * plan.per_ms + floor(offset * plan.per_ms))
         for k in range(n):
@@ -688,8 +700,8 @@ cdef class Windows:
         for k in range(alarms.n):
             alarm = alarms.heap[k]
             alarms.place[alarm.neuron] = -1
-            self.take_alarm(<Worker> self.worker[plan.owner[alarm.neuron >> BLOCK]],
-                            <Population> self.engine.population[self.engine.owner[alarm.neuron]], alarm.neuron, alarm.time)
+            p = self.engine.populations[self.engine.owner[alarm.neuron]]
+            self.take_alarm(<Worker> self.worker[plan.owner[alarm.neuron >> BLOCK]], p, alarm.neuron - p.first, alarm.time)
         alarms.n = 0
 
     def close(self):
@@ -710,23 +722,24 @@ cdef class Windows:
                 self.hand_back(window, &slot.neurons)
         self.engine.flights.pushes, self.engine.alarms.moves = pushes, moves
 
-    cdef void hand_back(self, int64_t window, Bag *ids) noexcept:
+    cdef void hand_back(self, int64_t window, Bag *bag) noexcept:
         cdef Py_ssize_t k
-        cdef int64_t gid
-        for k in range(ids.n):
-            gid = (<int64_t *> ids.data)[k]
-            if self.plan.look[gid] == window:
-                self.plan.look[gid] = -1
-                self.engine.alarms.set(gid, certain_alarm(<Population> self.engine.population[self.engine.owner[gid]], gid,
-                                                          self.engine.now))
-        ids.n = 0
+        cdef Touched look
+        cdef Population p
+        for k in range(bag.n):
+            look = (<Touched *> bag.data)[k]
+            p = self.engine.populations[look.population]
+            if self.plan.look[p.first + look.neuron] == window:
+                self.plan.look[p.first + look.neuron] = -1
+                self.engine.alarms.set(p.first + look.neuron, alarm_after(p, look.neuron, self.engine.now))
+        bag.n = 0
 
 
-cdef Time certain_alarm(Population p, int64_t gid, Time now) noexcept nogil:
-    """The alarm of a neuron that does not spike before now, and not before now."""
-    cdef Time t = p.alarm(gid - p.first), next
+cdef Time alarm_after(Population p, Py_ssize_t j, Time now) noexcept nogil:
+    """The alarm, not before now, of a neuron that does not spike before now."""
+    cdef Time t = p.alarm(j), next
     while before(t, now):
-        next = p.next_alarm(gid - p.first, t)
+        next = p.next_alarm(j, t)
         if not before(t, next):
             break
         t = next
