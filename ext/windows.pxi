@@ -5,11 +5,12 @@
 # thread, its state row in the cache once. What happens to one neuron is what the ordered executor would do to it, by the
 # same calls in the same order; hence the same bits, wherever windows begin or are cut (docs/windows.md).
 #
-# For each window, four steps:
-#   sources   the sources of this thread spike,
-#   deliver   every spike in flight that is due hands out its arrivals,                      -- barrier --
-#   sweep     every neuron of this thread with arrivals, or an alarm, lives through the window,  -- barrier --
-#   exchange  spikes are recorded in time order; the next window in which anything is due is found.
+# A spike is sent at once: its row is read from end to end, and each arrival written to the list of its window and of the
+# thread that owns the target. For each window, three steps:
+#   emit      the sources of this thread spike (and may do so without delay);               -- barrier --
+#   sweep     every neuron of this thread with arrivals, or an alarm that rings, lives through the window: it takes its
+#             arrivals in order, spikes, and its spikes are sent;                           -- barrier --
+#   exchange  spikes are recorded in the order of time; the next window in which anything is due is found.
 
 cdef extern from *:
     """
@@ -47,26 +48,28 @@ cdef extern from "<stdlib.h>" nogil:
 cdef enum:
     BLOCK = 9                   # neurons are dealt out to threads in blocks of 2**9, so that no two threads share a cache line
     SLOTS = 256                 # windows a wheel reaches ahead; what is due later is filed in the last and again from there
-    AHEAD = 8                   # spikes or neurons ahead for which memory is fetched
+    SPARES = 64                 # emptied lists whose memory is kept for others
+    AHEAD = 8                   # neurons ahead for which memory is fetched
     FINEST = 20                 # a window is no shorter than 2**-20 ms
 
 cdef uint32_t UNDELAYED = <uint32_t> 1 << 31
 
-cdef struct Arrival:            # one in the present window
+cdef struct Arrival:            # one on its way
     double offset               # [ms], of its time; windows do not cross whole milliseconds
     double w
-    int64_t cursor              # synapse; for undelayed ones, a number that grows with the order of their spikes
+    Arrival *next               # of those at the same neuron in the present window
     uint32_t source             # global id, plus UNDELAYED if it arrives as it is sent: after all other arrivals of its time
     int32_t projection
-    Touched target
-    Arrival *next               # at the same neuron
+    int32_t cursor              # in the row; for undelayed ones, a number that grows with the order of their spikes
+    int32_t target              # local id
 
 cdef struct Bag:                # a growing array
     char *data
     Py_ssize_t n, capacity      # entries
 
 cdef struct Slot:               # what is due in one window
-    Bag flights                 # Flight
+    Bag *mail                   # for each worker, the arrivals at its neurons (Arrival)
+    Bag flights                 # Flight: spikes of which the rest is sent then, for its arrivals are far away
     Bag sources, neurons        # Touched: those to look at because they may spike
 
 cdef struct Plan:               # what the threads share; written while they wait
@@ -79,15 +82,9 @@ cdef struct Plan:               # what the threads share; written while they wai
     Arrival **first             # each neuron's arrivals in this window
     int64_t *look               # when to look at each neuron: see `Worker.watch_out`
     uint8_t *owner              # worker of each block of neurons
-    Bag *mail                   # arrivals in this window (Arrival): [from worker, to worker]
+    void **workers
     Barrier barrier
 
-
-cdef inline void prefetch_value(Values v, int64_t k) noexcept nogil:
-    if v.f32 != NULL:
-        prefetch(v.f32 + k * v.stride)
-    else:
-        prefetch(v.f64 + k * v.stride)
 
 cdef inline void *put(Bag *bag, size_t width) noexcept nogil:
     """Room for one more entry; NULL if there is no memory."""
@@ -101,13 +98,6 @@ cdef inline void *put(Bag *bag, size_t width) noexcept nogil:
         bag.data, bag.capacity = data, capacity
     bag.n += 1
     return bag.data + (bag.n - 1) * width
-
-cdef inline void recycle(Bag *bag, Bag *spare) noexcept nogil:
-    """Empty a bag and keep its memory for the next one that needs some."""
-    free(spare.data)
-    spare[0] = bag[0]
-    spare.n = 0
-    bag.data, bag.n, bag.capacity = NULL, 0, 0
 
 cdef inline bint arrives_first(const Arrival *a, const Arrival *b) noexcept nogil:
     """The order of arrivals in docs/semantics.md."""
@@ -187,25 +177,35 @@ cdef class Worker:
     """One thread's share of a network: the neurons of some blocks, and the spikes these have in flight."""
     cdef Engine engine
     cdef Plan *plan
-    cdef int index
+    cdef int index, n_workers
     cdef Slot *wheel                            # of the next SLOTS windows
-    cdef Bag spare_flights, spare_looks         # memory of slots that have been emptied
+    cdef Bag *mail                              # of all slots
+    cdef Bag spares[SPARES]                     # memory of lists that have been emptied
+    cdef int n_spares
+    cdef Bag flights                            # Flight: the spikes of own neurons, those that have arrived included until the
+    cdef Py_ssize_t settled                     # next clearance, and how many were in flight after the last
     cdef Bag touched                            # Touched: own neurons with arrivals in this window
+    cdef Bag held                               # Arrival: those after a cut
     cdef readonly Log spikes                    # of this window: epoch, offset, global id
     cdef readonly list traces                   # as in the engine, of this window
     cdef void **trace
     cdef uint8_t[::1] watch
+    cdef int32_t undelayed                      # spikes sent without delay
     cdef int64_t synaptic_events, solver_steps, predictions, n_spikes
     cdef int code                               # REACHED, or what went wrong,
     cdef Time failed                            # when,
     cdef int64_t culprit                        # and in which neuron
 
-    def __cinit__(self, Engine engine, int index):
-        self.engine, self.index = engine, index
+    def __cinit__(self, Engine engine, int index, int n_workers):
+        cdef int k
+        self.engine, self.index, self.n_workers = engine, index, n_workers
         self.wheel = <Slot *> calloc(SLOTS, sizeof(Slot))
+        self.mail = <Bag *> calloc(SLOTS * n_workers, sizeof(Bag))
         self.trace = <void **> malloc(max(len(engine.populations), 1) * sizeof(void *))
-        if self.wheel == NULL or self.trace == NULL:
+        if self.wheel == NULL or self.mail == NULL or self.trace == NULL:
             raise MemoryError("Worker: no memory for its wheel")
+        for k in range(SLOTS):
+            self.wheel[k].mail = self.mail + k * n_workers
         self.spikes, self.watch = Log(3), engine.watch
         self.traces = [Log(log.width) for log in engine.traces]
         for i, log in enumerate(self.traces):
@@ -214,45 +214,34 @@ cdef class Worker:
 
     def __dealloc__(self):
         cdef int k
-        if self.wheel != NULL:
+        if self.wheel != NULL and self.mail != NULL:
             for k in range(SLOTS):
                 free(self.wheel[k].flights.data)
                 free(self.wheel[k].sources.data)
                 free(self.wheel[k].neurons.data)
-        free(self.spare_flights.data)
-        free(self.spare_looks.data)
+            for k in range(SLOTS * self.n_workers):
+                free(self.mail[k].data)
+        for k in range(self.n_spares):
+            free(self.spares[k].data)
+        free(self.flights.data)
         free(self.touched.data)
+        free(self.held.data)
         free(self.wheel)
+        free(self.mail)
         free(self.trace)
 
     # ---- the steps of a window
 
     cdef void emit(self) noexcept nogil:
-        """The sources whose alarms ring in this window spike; nothing else can make them."""
-        self.ring_all(&self.slot(self.plan.window).sources)
-
-    cdef void deliver(self) noexcept nogil:
-        """Write what spikes in flight bring in this window to its targets' owners; file each for its next arrival."""
-        cdef Plan *plan = self.plan
-        cdef Bag *due = &self.slot(plan.window).flights
-        cdef Flight *f
-        cdef Py_ssize_t k, kept = 0
-        for k in range(due.n):
-            f = <Flight *> due.data + k
-            if k + AHEAD < due.n:
-                self.expect(<Rows> self.engine.projection[f[AHEAD].projection], f[AHEAD].cursor)
-            if before(f.arrival, plan.limit):
-                self.walk(<Rows> self.engine.projection[f.projection], f)
-            if f.cursor == f.stop:
-                continue
-            if self.window_of(f.arrival) == plan.window:
-                (<Flight *> due.data)[kept] = f[0]
-                kept += 1
-            else:
-                self.file(f)
-        due.n = kept
-        if kept == 0:
-            recycle(due, &self.spare_flights)
+        """The sources whose alarms ring in this window spike; what is left to send of earlier spikes is sent."""
+        cdef Slot *slot = self.slot(self.plan.window)
+        cdef Py_ssize_t k, n = slot.flights.n
+        cdef Flight f
+        self.ring_all(&slot.sources)
+        for k in range(n):
+            f = (<Flight *> slot.flights.data)[k]
+            self.send(<Rows> self.engine.projection[f.projection], &f)
+        self.empty(&slot.flights, n, sizeof(Flight))
 
     cdef void sweep(self) noexcept nogil:
         """Every neuron with arrivals, or an alarm that rings, lives through the window."""
@@ -261,7 +250,7 @@ cdef class Worker:
         cdef Py_ssize_t k
         self.touched.n = 0
         for k in range(plan.n_workers):
-            self.receive(&plan.mail[k * plan.n_workers + self.index])
+            self.receive(&(<Worker> plan.workers[k]).slot(plan.window).mail[self.index])
         touched = <Touched *> self.touched.data
         for k in range(self.touched.n):
             if k + AHEAD < self.touched.n:
@@ -269,81 +258,96 @@ cdef class Worker:
             self.live(<Population> self.engine.population[touched[k].population], touched[k].neuron)
         self.ring_all(&self.slot(plan.window).neurons)
 
-    # ---- deliver
+    cdef void clear(self) noexcept nogil:
+        """After the window: what arrives after a cut is mail once more; memory is recycled."""
+        cdef Slot *slot = self.slot(self.plan.window)
+        cdef int k
+        for k in range(self.n_workers):
+            self.empty(&slot.mail[k], slot.mail[k].n, sizeof(Arrival))
+        if self.held.n:
+            slot.mail[self.index], self.held = self.held, slot.mail[self.index]
+        if self.flights.n > 2 * self.settled + 1024:
+            self.flights.n = self.settled = self.in_flight(self.plan.limit, <Flight *> self.flights.data)
 
-    cdef inline void expect(self, Rows rows, int64_t k) noexcept nogil:
-        """Synapse k is read soon."""
-        prefetch(&rows.target[k])
-        prefetch_value(rows.delays, k)
-        prefetch_value(rows.weights, k)
+    # ---- emit
 
-    cdef void walk(self, Rows rows, Flight *f) noexcept nogil:
-        """Write the arrivals of one spike before the end of the window; move its cursor on."""
+    cdef void send(self, Rows rows, Flight *f) noexcept nogil:
+        """Write the arrivals of a spike, from its cursor on, to the mail of their windows."""
         cdef Plan *plan = self.plan
-        cdef Bag *mail = plan.mail + self.index * plan.n_workers
+        cdef Bag *mail = NULL
         cdef Arrival *arrival
-        cdef int64_t k = f.cursor
-        cdef double w
+        cdef int64_t k, window, first = rows.start(f.source)
         cdef uint32_t undelayed = UNDELAYED if same(f.arrival, f.departure) else 0
-        while True:
-            w = value(rows.weights, k)
-            if w != 0.0:
-                arrival = <Arrival *> put(mail + plan.owner[(rows.post.first + rows.target[k]) >> BLOCK], sizeof(Arrival))
-                if arrival == NULL:
-                    self.fail(NO_MEMORY, -1, plan.start)
-                    return
-                arrival.offset, arrival.w = f.arrival.offset, w
-                arrival.source, arrival.projection = <uint32_t> f.source | undelayed, f.projection
-                arrival.cursor = self.synaptic_events + k - f.cursor if undelayed else k
-                arrival.target.population, arrival.target.neuron = rows.post.index, rows.target[k]
-            k += 1
-            if k == f.stop:
-                break
-            if rows.delays.stride:
+        cdef Time until = f.arrival             # where the window ends that `mail` is of
+        self.undelayed += undelayed != 0
+        for k in range(f.cursor, f.stop):
+            if k > f.cursor and rows.delays.stride:
                 f.arrival = later(f.departure, value(rows.delays, k))
-                if not before(f.arrival, plan.limit):
-                    break
                 if undelayed and not same(f.arrival, f.departure):
                     undelayed = 0
-        self.synaptic_events += k - f.cursor
-        f.cursor = k
+            if not before(f.arrival, until):
+                window = self.window_of(f.arrival)
+                if window == plan.window + SLOTS - 1:
+                    f.cursor = k
+                    self.file(&self.slot(window).flights, f)
+                    return
+                mail, until = self.slot(window).mail, self.start_of(window + 1)
+            arrival = <Arrival *> self.add(mail + plan.owner[(rows.post.first + rows.target[k]) >> BLOCK], sizeof(Arrival))
+            if arrival == NULL:
+                return
+            arrival.offset, arrival.w, arrival.target = f.arrival.offset, value(rows.weights, k), rows.target[k]
+            arrival.source, arrival.projection = <uint32_t> f.source | undelayed, f.projection
+            arrival.cursor = self.undelayed if undelayed else <int32_t> (k - first)
 
-    cdef void file(self, const Flight *f) noexcept nogil:
-        """Put a spike in flight in the slot of its next arrival."""
-        cdef Bag *bag = &self.slot(self.window_of(f.arrival)).flights
-        cdef Flight *entry
-        if bag.data == NULL:
-            bag[0], self.spare_flights = self.spare_flights, bag[0]
-        entry = <Flight *> put(bag, sizeof(Flight))
-        if entry == NULL:
-            self.fail(NO_MEMORY, -1, self.plan.start)
-            return
-        entry[0] = f[0]
+    cdef void file(self, Bag *bag, const Flight *f) noexcept nogil:
+        cdef Flight *entry = <Flight *> self.add(bag, sizeof(Flight))
+        if entry != NULL:
+            entry[0] = f[0]
+
+    cdef Py_ssize_t in_flight(self, Time now, Flight *out) noexcept nogil:
+        """Write the spikes that still arrive somewhere at or after `now` to `out`, which may be where they are."""
+        cdef Py_ssize_t k, n = 0
+        for k in range(self.flights.n):
+            out[n] = (<Flight *> self.flights.data)[k]
+            n += move_on(<Rows> self.engine.projection[out[n].projection], out + n, now)
+        return n
 
     # ---- sweep
 
     cdef void receive(self, Bag *mail) noexcept nogil:
-        """Hang the arrivals written by one worker on their targets."""
+        """Hang arrivals on their targets."""
         cdef Arrival *arrival = <Arrival *> mail.data
         cdef Arrival **first
         cdef Touched *entry
         cdef Py_ssize_t k
+        cdef bint cut = before(self.plan.limit, self.start_of(self.plan.window + 1))
         for k in range(mail.n):
-            if k + AHEAD < mail.n:
-                prefetch(self.first(arrival[k + AHEAD].target))
-            first = self.first(arrival[k].target)
+            if k + 2 * AHEAD < mail.n:
+                prefetch(self.first(&arrival[k + 2 * AHEAD]))
+            if cut and not before(at_time(self.plan.start.epoch, arrival[k].offset), self.plan.limit):
+                self.hold(&arrival[k])
+                continue
+            self.synaptic_events += 1
+            if arrival[k].w == 0.0:
+                continue
+            first = self.first(&arrival[k])
             if first[0] == NULL:
-                entry = <Touched *> put(&self.touched, sizeof(Touched))
+                entry = <Touched *> self.add(&self.touched, sizeof(Touched))
                 if entry == NULL:
-                    self.fail(NO_MEMORY, -1, self.plan.start)
                     return
-                entry[0] = arrival[k].target
+                entry.population = (<Rows> self.engine.projection[arrival[k].projection]).post.index
+                entry.neuron = arrival[k].target
             arrival[k].next = first[0]
             first[0] = &arrival[k]
-        mail.n = 0
 
-    cdef inline Arrival **first(self, Touched target) noexcept nogil:
-        return &self.plan.first[(<Population> self.engine.population[target.population]).first + target.neuron]
+    cdef void hold(self, const Arrival *arrival) noexcept nogil:
+        cdef Arrival *entry = <Arrival *> self.add(&self.held, sizeof(Arrival))
+        if entry != NULL:
+            entry[0] = arrival[0]
+
+    cdef inline Arrival **first(self, const Arrival *arrival) noexcept nogil:
+        """Where the arrivals at a target begin."""
+        return &self.plan.first[(<Rows> self.engine.projection[arrival.projection]).post.first + arrival.target]
 
     cdef inline void fetch(self, Population p, Py_ssize_t j) noexcept nogil:
         """Neuron j's turn comes soon."""
@@ -398,10 +402,7 @@ cdef class Worker:
         for k in range(n):
             look = (<Touched *> bag.data)[k]
             self.look_at(<Population> self.engine.population[look.population], look.neuron)
-        bag.n -= n                      # what is left was filed meanwhile: the window is cut
-        memmove(bag.data, bag.data + n * sizeof(Touched), bag.n * sizeof(Touched))
-        if bag.n == 0:
-            recycle(bag, &self.spare_looks)
+        self.empty(bag, n, sizeof(Touched))
 
     cdef inline void look_at(self, Population p, Py_ssize_t j) noexcept nogil:
         if self.plan.look[p.first + j] == self.plan.window:
@@ -426,14 +427,9 @@ cdef class Worker:
         if self.plan.window <= look[0] <= window:
             return
         look[0] = window
-        bag = &self.slot(window).sources if p.is_source else &self.slot(window).neurons
-        if bag.data == NULL:
-            bag[0], self.spare_looks = self.spare_looks, bag[0]
-        entry = <Touched *> put(bag, sizeof(Touched))
-        if entry == NULL:
-            self.fail(NO_MEMORY, -1, self.plan.start)
-            return
-        entry.population, entry.neuron = p.index, <int32_t> j
+        entry = <Touched *> self.add(&self.slot(window).sources if p.is_source else &self.slot(window).neurons, sizeof(Touched))
+        if entry != NULL:
+            entry.population, entry.neuron = p.index, <int32_t> j
 
     cdef void spike(self, Population p, Py_ssize_t j, Time t) noexcept nogil:
         """A neuron has reached its threshold: see `Engine.threshold` and `Engine.spike`."""
@@ -449,18 +445,20 @@ cdef class Worker:
                 record = self.spikes.append()
                 record[0], record[1], record[2] = t.epoch, t.offset, gid
             for k in range(self.engine.out_ptr[p.index], self.engine.out_ptr[p.index + 1]):
-                self.send(<Rows> self.engine.projection[self.engine.out_index[k]], self.engine.out_index[k], gid, t)
+                self.depart(<Rows> self.engine.projection[self.engine.out_index[k]], self.engine.out_index[k], gid, t)
             if p.streak[j] > RUNAWAY:
                 self.fail(RAN_AWAY, gid, t)
         self.observe(p, j)
 
-    cdef void send(self, Rows rows, int32_t projection, int64_t gid, Time t) noexcept nogil:
+    cdef void depart(self, Rows rows, int32_t projection, int64_t gid, Time t) noexcept nogil:
+        """A spike sets out on one of its rows."""
         cdef Flight f
         f.cursor, f.stop = rows.start(gid), rows.stop(gid)
         if f.cursor < f.stop:
             f.departure, f.source, f.projection = t, <int32_t> gid, projection
             f.arrival = later(t, value(rows.delays, f.cursor))
-            self.file(&f)
+            self.file(&self.flights, &f)
+            self.send(rows, &f)
 
     cdef inline void observe(self, Population p, Py_ssize_t j) noexcept nogil:
         """Record a watched neuron's state."""
@@ -475,6 +473,10 @@ cdef class Worker:
     cdef inline Slot *slot(self, int64_t window) noexcept nogil:
         return &self.wheel[window & (SLOTS - 1)]
 
+    cdef inline Time start_of(self, int64_t window) noexcept nogil:
+        cdef double ms = floor(window / self.plan.per_ms)
+        return at_time(self.plan.epoch + ms, (window - ms * self.plan.per_ms) / self.plan.per_ms)
+
     cdef inline int64_t window_of(self, Time t) noexcept nogil:
         """The window a time lies in, among those the wheel has slots for."""
         cdef Plan *plan = self.plan
@@ -484,17 +486,60 @@ cdef class Worker:
     cdef int64_t next_window(self) noexcept nogil:
         """The first window from the present one on with anything filed in it; -1: none."""
         cdef int64_t k
+        cdef int to
         cdef Slot *slot
         for k in range(self.plan.window, self.plan.window + SLOTS):
             slot = self.slot(k)
             if slot.flights.n or slot.sources.n or slot.neurons.n:
                 return k
+            for to in range(self.n_workers):
+                if slot.mail[to].n:
+                    return k
         return -1
+
+    cdef inline void *add(self, Bag *bag, size_t width) noexcept nogil:
+        """Room for one more entry in a list; NULL if there is no memory."""
+        cdef void *entry
+        if bag.data == NULL and self.n_spares:
+            self.n_spares -= 1
+            bag[0] = self.spares[self.n_spares]
+            bag.capacity //= width
+        entry = put(bag, width)
+        if entry == NULL:
+            self.fail(NO_MEMORY, -1, self.plan.start)
+        return entry
+
+    cdef void empty(self, Bag *bag, Py_ssize_t n, size_t width) noexcept nogil:
+        """Remove the first n entries of a list; those that follow were filed in the meantime, the window being cut."""
+        bag.n -= n
+        if bag.n:
+            memmove(bag.data, bag.data + n * width, bag.n * width)
+        elif bag.data != NULL and self.n_spares < SPARES:
+            bag.capacity *= width               # in bytes, for whoever takes it
+            self.spares[self.n_spares] = bag[0]
+            self.n_spares += 1
+            bag.data, bag.capacity = NULL, 0
 
     cdef void fail(self, int code, int64_t gid, Time t) noexcept nogil:
         """Note what went wrong first."""
         if before(t, self.failed):
             self.code, self.culprit, self.failed = code, gid, t
+
+
+cdef bint move_on(Rows rows, Flight *f, Time now) noexcept nogil:
+    """Move the cursor of a spike to its first arrival at or after `now`; False: there is none."""
+    cdef int64_t lo = f.cursor, hi = f.stop, mid
+    while lo < hi:
+        mid = (lo + hi) // 2
+        if before(later(f.departure, value(rows.delays, mid)), now):
+            lo = mid + 1
+        else:
+            hi = mid
+    f.cursor = lo
+    if lo == f.stop:
+        return False
+    f.arrival = later(f.departure, value(rows.delays, lo))
+    return True
 
 
 @cython.final
@@ -517,30 +562,23 @@ cdef class Windows:
         self.plan.first = <Arrival **> calloc(engine.n + 1, sizeof(Arrival *))
         self.plan.look = <int64_t *> malloc((engine.n + 1) * sizeof(int64_t))
         self.plan.owner = <uint8_t *> malloc((engine.n >> BLOCK) + 1)
-        self.plan.mail = <Bag *> calloc(threads * threads, sizeof(Bag))
-        self.worker = <void **> malloc(threads * sizeof(void *))
-        if (self.plan.first == NULL or self.plan.look == NULL or self.plan.owner == NULL or self.plan.mail == NULL
-                or self.worker == NULL):
+        self.worker = self.plan.workers = <void **> malloc(threads * sizeof(void *))
+        if self.plan.first == NULL or self.plan.look == NULL or self.plan.owner == NULL or self.worker == NULL:
             raise MemoryError(f"Windows: no memory for {engine.n} neurons")
         memset(self.plan.look, 0xff, (engine.n + 1) * sizeof(int64_t))
         for k in range((engine.n >> BLOCK) + 1):
             self.plan.owner[k] = k % threads
         self.workers = []
         for k in range(threads):
-            worker = Worker(engine, k)
+            worker = Worker(engine, k, threads)
             worker.plan = &self.plan
             self.workers.append(worker)
             self.worker[k] = <void *> worker
 
     def __dealloc__(self):
-        cdef int k
-        if self.plan.mail != NULL:
-            for k in range(self.plan.n_workers * self.plan.n_workers):
-                free(self.plan.mail[k].data)
         free(self.plan.first)
         free(self.plan.look)
         free(self.plan.owner)
-        free(self.plan.mail)
         free(self.worker)
 
     @property
@@ -578,9 +616,10 @@ cdef class Windows:
     cdef void loop(self, int k) noexcept nogil:
         while not self.plan.over:
             (<Worker> self.worker[k]).emit()
-            (<Worker> self.worker[k]).deliver()
             meet(&self.plan.barrier)
             (<Worker> self.worker[k]).sweep()
+            meet(&self.plan.barrier)
+            (<Worker> self.worker[k]).clear()
             meet(&self.plan.barrier)
             if k == 0:
                 self.exchange()
@@ -639,11 +678,11 @@ cdef class Windows:
                 window = earlier(window, (<Worker> self.worker[k]).next_window())
             step = self.engine.flights.heap[0].arrival if self.engine.flights.n else NEVER
             bound = step if before(step, self.end) else self.end
-            plan.start = self.start_of(window) if window >= 0 else NEVER
+            plan.start = (<Worker> self.worker[0]).start_of(window) if window >= 0 else NEVER
             plan.over = not before(plan.start, bound)
             if not plan.over:
                 plan.window = window
-                plan.limit = self.start_of(window + 1)
+                plan.limit = (<Worker> self.worker[0]).start_of(window + 1)
                 if before(bound, plan.limit):
                     plan.limit = bound
                 return
@@ -651,10 +690,6 @@ cdef class Windows:
             if not before(step, self.end):
                 return
             self.inject(step)
-
-    cdef Time start_of(self, int64_t window) noexcept nogil:
-        cdef double ms = floor(window / self.plan.per_ms)
-        return at_time(self.plan.epoch + ms, (window - ms * self.plan.per_ms) / self.plan.per_ms)
 
     cdef void inject(self, Time t) noexcept nogil:
         """The steps of injected currents that are due at t; no alarm rings before."""
@@ -678,8 +713,9 @@ cdef class Windows:
     cdef void take_alarm(self, Worker w, Population p, Py_ssize_t j, Time alarm) noexcept nogil:
         w.watch_out(p, j, alarm)
 
-    cdef void take_flight(self, Worker w, const Flight *f) noexcept nogil:
-        w.file(f)
+    cdef void take_flight(self, Worker w, Flight *f) noexcept nogil:
+        w.file(&w.flights, f)
+        w.send(<Rows> self.engine.projection[f.projection], f)
 
     # ---- taking over from the engine, and handing back
 
@@ -688,13 +724,15 @@ cdef class Windows:
         cdef Flights flights = self.engine.flights
         cdef Alarms alarms = self.engine.alarms
         cdef Py_ssize_t k, n = flights.n, steps = 0
+        cdef Flight f
         cdef Alarm alarm
         cdef Population p
         cdef Plan *plan = &self.plan
         plan.window = <int64_t> ((epoch - plan.epoch) * plan.per_ms + floor(offset * plan.per_ms))
         for k in range(n):
-            if flights.heap[k].source >= 0:
-                self.take_flight(<Worker> self.worker[plan.owner[flights.heap[k].source >> BLOCK]], &flights.heap[k])
+            f = flights.heap[k]
+            if f.source >= 0:
+                self.take_flight(<Worker> self.worker[plan.owner[f.source >> BLOCK]], &f)
         entries = flights.dump()
         flights.load(entries[entries["source"] < 0])
         for k in range(alarms.n):
@@ -708,18 +746,23 @@ cdef class Windows:
         """Hand spikes in flight and alarms back."""
         cdef Worker w
         cdef int64_t window, moves = self.engine.alarms.moves, pushes = self.engine.flights.pushes
-        cdef Py_ssize_t k
+        cdef Py_ssize_t k, n
+        cdef int to
         cdef Slot *slot
         for w in self.workers:
             for window in range(self.plan.window, self.plan.window + SLOTS):
                 slot = w.slot(window)
-                if self.engine.flights.reserve(slot.flights.n):
-                    raise MemoryError("Windows: no memory for the spikes in flight")
-                for k in range(slot.flights.n):
-                    self.engine.flights.push(<Flight *> slot.flights.data + k)
                 slot.flights.n = 0
+                for to in range(self.plan.n_workers):
+                    slot.mail[to].n = 0
                 self.hand_back(window, &slot.sources)
                 self.hand_back(window, &slot.neurons)
+            n = w.in_flight(self.engine.now, <Flight *> w.flights.data)
+            if self.engine.flights.reserve(n):
+                raise MemoryError("Windows: no memory for the spikes in flight")
+            for k in range(n):
+                self.engine.flights.push(<Flight *> w.flights.data + k)
+            w.flights.n = w.settled = 0
         self.engine.flights.pushes, self.engine.alarms.moves = pushes, moves
 
     cdef void hand_back(self, int64_t window, Bag *bag) noexcept:
