@@ -228,7 +228,7 @@ class Simulation:
             )
         before = self._totals()
         began = time.perf_counter()
-        executor = self._choose(end)
+        executor = self._choose()
         with _Bar(duration, progress) as bar:
             try:
                 executor.open(*start)
@@ -252,18 +252,16 @@ class Simulation:
                 self._wall["simulate"] += time.perf_counter() - began
         return self._result(start, before)
 
-    def _choose(self, end: Time) -> Any:
-        """The executor of a run until `end`."""
+    def _choose(self) -> Any:
+        """The executor of a run."""
         note = ""
         if self._executor == "windowed":
             length = _core.window_length(self._engine)
             if isinstance(length, str):
                 note = length
-            elif (end[0] - self._start[0]) / length >= LAST:
-                note = f"{(end[0] - self._start[0]) / length:.1g} windows of {length:.1g} ms are too many to count"
             else:
                 if self._windows is None or self._windows.length != length:
-                    self._windows = _core.Windows(self._engine, length, self._threads, self._start[0])
+                    self._windows = _core.Windows(self._engine, length, self._threads)
                 self._ran = ("windowed", "")
                 return self._windows
         self._ran = ("ordered", note)

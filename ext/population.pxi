@@ -29,6 +29,8 @@ cdef double ON_THRESHOLD = 2.0 ** -40   # an edge neuron is on its threshold if 
 
 cdef double GRAZE = 2.0 ** -30          # [ms]
 
+cdef double MARGIN = 2.0 ** -30         # by which cheap bounds stay clear of rounding
+
 cdef double RUNAWAY_ISI = 2.0 ** -20    # [ms] shorter intervals than this,
 cdef enum:
     RUNAWAY = 10000                     # this many in a row, are an error: the neuron would fire for ever
@@ -157,6 +159,10 @@ cdef class Population:
     cdef double wait(self, const Neuron *s, const double *q, double t, double sign) noexcept nogil:
         """Certified wait from t after s.at to the crossing; 0: here; sign -1: the falling crossing of an edge neuron."""
         return INFINITY
+
+    cdef double respite(self, const Neuron *s, const double *q) noexcept nogil:
+        """A cheap bound: how long from s.at on, refractoriness apart, the neuron certainly does not spike (windows.pxi)."""
+        return 0.0
 
     cdef void reset(self, Neuron *s, const double *q, bint falls) noexcept nogil:
         """The jump of the state at the neuron's own spike (falls: at the falling crossing of an edge neuron)."""
@@ -297,9 +303,11 @@ cdef class Population:
         cdef Neuron *s = self.row(j)
         cdef const double *q = self.q(j)
         cdef bint falls = s.free.epoch == INFINITY
-        self.drifts = not (same(s.at, t) or same(s.free, t))
+        if self.taping:
+            self.drifts = not (same(s.at, t) or same(s.free, t))
         self.advance(s, q, t)
-        self.before = self.closing(s, q) if self.taping else 0.0
+        if self.taping:
+            self.before = self.closing(s, q)
         if falls:
             self.reset(s, q, True)
             s.free = t

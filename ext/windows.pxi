@@ -50,7 +50,13 @@ cdef enum:
     SLOTS = 256                 # windows a wheel reaches ahead; what is due later is filed in the last and again from there
     SPARES = 64                 # emptied lists whose memory is kept for others
     AHEAD = 8                   # neurons ahead for which memory is fetched
+    RENUMBER = 1 << 30          # windows after which they are counted from 0 again
     FINEST = 20                 # a window is no shorter than 2**-20 ms
+
+cdef enum:                      # what to do with a row of a spike that is sent
+    FETCH_POINTERS
+    FETCH_ROWS
+    SEND
 
 cdef uint32_t UNDELAYED = <uint32_t> 1 << 31
 
@@ -62,6 +68,18 @@ cdef struct Arrival:            # one on its way
     int32_t projection
     int32_t cursor              # in the row; for undelayed ones, a number that grows with the order of their spikes
     int32_t target              # local id
+
+cdef struct Touch:              # a neuron with arrivals in the present window
+    Touched who
+    Arrival *first
+
+cdef struct Departure:
+    Time time
+    Touched who
+
+cdef struct Seat:               # of each neuron
+    int32_t look                # the window in which to look whether it spikes: see `Worker.watch_out`
+    int32_t place               # among those with arrivals in the present window, from 1 on
 
 cdef struct Bag:                # a growing array
     char *data
@@ -79,12 +97,18 @@ cdef struct Plan:               # what the threads share; written while they wai
     int64_t window              # the present one,
     Time start, limit           # where it begins, and where it ends or is cut
     bint over                   # nothing is left before the end of the run
-    Arrival **first             # each neuron's arrivals in this window
-    int64_t *look               # when to look at each neuron: see `Worker.watch_out`
+    Seat *seats                 # of all neurons
     uint8_t *owner              # worker of each block of neurons
+    uint8_t *is_lif             # for each population
     void **workers
     Barrier barrier
 
+
+cdef inline void prefetch_value(Values v, int64_t k) noexcept nogil:
+    if v.f32 != NULL:
+        prefetch(v.f32 + k * v.stride)
+    else:
+        prefetch(v.f64 + k * v.stride)
 
 cdef inline void *put(Bag *bag, size_t width) noexcept nogil:
     """Room for one more entry; NULL if there is no memory."""
@@ -184,7 +208,8 @@ cdef class Worker:
     cdef int n_spares
     cdef Bag flights                            # Flight: the spikes of own neurons, those that have arrived included until the
     cdef Py_ssize_t settled                     # next clearance, and how many were in flight after the last
-    cdef Bag touched                            # Touched: own neurons with arrivals in this window
+    cdef Bag touched                            # Touch: own neurons with arrivals in this window
+    cdef Bag departures                         # Departure: spikes of own neurons to be sent
     cdef Bag held                               # Arrival: those after a cut
     cdef readonly Log spikes                    # of this window: epoch, offset, global id
     cdef readonly list traces                   # as in the engine, of this window
@@ -225,6 +250,7 @@ cdef class Worker:
             free(self.spares[k].data)
         free(self.flights.data)
         free(self.touched.data)
+        free(self.departures.data)
         free(self.held.data)
         free(self.wheel)
         free(self.mail)
@@ -238,6 +264,7 @@ cdef class Worker:
         cdef Py_ssize_t k, n = slot.flights.n
         cdef Flight f
         self.ring_all(&slot.sources)
+        self.depart()
         for k in range(n):
             f = (<Flight *> slot.flights.data)[k]
             self.send(<Rows> self.engine.projection[f.projection], &f)
@@ -246,58 +273,110 @@ cdef class Worker:
     cdef void sweep(self) noexcept nogil:
         """Every neuron with arrivals, or an alarm that rings, lives through the window."""
         cdef Plan *plan = self.plan
-        cdef Touched *touched
+        cdef Touch *touched
         cdef Py_ssize_t k
         self.touched.n = 0
         for k in range(plan.n_workers):
             self.receive(&(<Worker> plan.workers[k]).slot(plan.window).mail[self.index])
-        touched = <Touched *> self.touched.data
+        touched = <Touch *> self.touched.data
         for k in range(self.touched.n):
             if k + AHEAD < self.touched.n:
-                self.fetch(<Population> self.engine.population[touched[k + AHEAD].population], touched[k + AHEAD].neuron)
-            self.live(<Population> self.engine.population[touched[k].population], touched[k].neuron)
+                prefetch((<Population> self.engine.population[touched[k + AHEAD].who.population]).row(touched[k + AHEAD].who.neuron))
+                prefetch(touched[k + AHEAD].first)
+            if plan.is_lif[touched[k].who.population]:
+                live(self, <LIFPopulation> self.engine.population[touched[k].who.population], &touched[k])
+            else:
+                live(self, <Population> self.engine.population[touched[k].who.population], &touched[k])
         self.ring_all(&self.slot(plan.window).neurons)
+        self.depart()
 
     cdef void clear(self) noexcept nogil:
         """After the window: what arrives after a cut is mail once more; memory is recycled."""
         cdef Slot *slot = self.slot(self.plan.window)
-        cdef int k
+        cdef Py_ssize_t k
         for k in range(self.n_workers):
             self.empty(&slot.mail[k], slot.mail[k].n, sizeof(Arrival))
         if self.held.n:
             slot.mail[self.index], self.held = self.held, slot.mail[self.index]
         if self.flights.n > 2 * self.settled + 1024:
-            self.flights.n = self.settled = self.in_flight(self.plan.limit, <Flight *> self.flights.data)
+            self.settled = 0
+            for k in range(self.flights.n):         # `arrival` is the last one
+                if not before((<Flight *> self.flights.data)[k].arrival, self.plan.limit):
+                    (<Flight *> self.flights.data)[self.settled] = (<Flight *> self.flights.data)[k]
+                    self.settled += 1
+            self.flights.n = self.settled
 
     # ---- emit
+
+    cdef void depart(self) noexcept nogil:
+        """Send the spikes of own neurons, several rows being fetched ahead."""
+        cdef Departure *spike = <Departure *> self.departures.data
+        cdef Py_ssize_t i
+        cdef int32_t k
+        for i in range(-AHEAD, self.departures.n):
+            if i + AHEAD < self.departures.n:
+                self.each_row(&spike[i + AHEAD], FETCH_POINTERS)
+            if 0 <= i + AHEAD // 2 < self.departures.n:
+                self.each_row(&spike[i + AHEAD // 2], FETCH_ROWS)
+            if i >= 0:
+                self.each_row(&spike[i], SEND)
+        self.departures.n = 0
+
+    cdef void each_row(self, const Departure *spike, int what) noexcept nogil:
+        cdef int32_t k
+        for k in range(self.engine.out_ptr[spike.who.population], self.engine.out_ptr[spike.who.population + 1]):
+            self.one_row(<Rows> self.engine.projection[self.engine.out_index[k]], self.engine.out_index[k], spike, what)
+
+    cdef inline void one_row(self, Rows rows, int32_t projection, const Departure *spike, int what) noexcept nogil:
+        cdef int64_t k, source = rows.first + spike.who.neuron
+        cdef Flight f
+        if what == FETCH_POINTERS:
+            prefetch(&rows.ptr[spike.who.neuron])
+            return
+        f.cursor, f.stop = rows.start(source), rows.stop(source)
+        if f.cursor == f.stop:
+            return
+        if what == FETCH_ROWS:
+            for k in range(f.cursor, min(f.stop, f.cursor + 64), 16):
+                prefetch(&rows.target[k])
+                prefetch_value(rows.delays, k)
+            return
+        f.departure, f.source, f.projection = spike.time, <int32_t> source, projection
+        f.arrival = later(spike.time, value(rows.delays, f.stop - 1))
+        self.file(&self.flights, &f)
+        f.arrival = later(spike.time, value(rows.delays, f.cursor))
+        self.send(rows, &f)
 
     cdef void send(self, Rows rows, Flight *f) noexcept nogil:
         """Write the arrivals of a spike, from its cursor on, to the mail of their windows."""
         cdef Plan *plan = self.plan
+        cdef Values weights = rows.weights, delays = rows.delays
+        cdef const int32_t *target = rows.targets()
+        cdef const uint8_t *owner = plan.owner
         cdef Bag *mail = NULL
         cdef Arrival *arrival
-        cdef int64_t k, window, first = rows.start(f.source)
-        cdef uint32_t undelayed = UNDELAYED if same(f.arrival, f.departure) else 0
-        cdef Time until = f.arrival             # where the window ends that `mail` is of
+        cdef int64_t k, window, start = rows.start(f.source), first = rows.post.first
+        cdef Time t = f.arrival, until = t              # where the window ends that `mail` is of
+        cdef uint32_t undelayed = UNDELAYED if same(t, f.departure) else 0
         self.undelayed += undelayed != 0
         for k in range(f.cursor, f.stop):
-            if k > f.cursor and rows.delays.stride:
-                f.arrival = later(f.departure, value(rows.delays, k))
-                if undelayed and not same(f.arrival, f.departure):
+            if k > f.cursor and delays.stride:
+                t = later(f.departure, value(delays, k))
+                if undelayed and not same(t, f.departure):
                     undelayed = 0
-            if not before(f.arrival, until):
-                window = self.window_of(f.arrival)
+            if not before(t, until):
+                window = self.window_of(t)
                 if window == plan.window + SLOTS - 1:
-                    f.cursor = k
+                    f.cursor, f.arrival = k, t
                     self.file(&self.slot(window).flights, f)
                     return
                 mail, until = self.slot(window).mail, self.start_of(window + 1)
-            arrival = <Arrival *> self.add(mail + plan.owner[(rows.post.first + rows.target[k]) >> BLOCK], sizeof(Arrival))
+            arrival = <Arrival *> self.add(mail + owner[(first + target[k]) >> BLOCK], sizeof(Arrival))
             if arrival == NULL:
                 return
-            arrival.offset, arrival.w, arrival.target = f.arrival.offset, value(rows.weights, k), rows.target[k]
-            arrival.source, arrival.projection = <uint32_t> f.source | undelayed, f.projection
-            arrival.cursor = self.undelayed if undelayed else <int32_t> (k - first)
+            arrival.offset, arrival.w = t.offset, value(weights, k)
+            arrival.source, arrival.projection, arrival.target = <uint32_t> f.source | undelayed, f.projection, target[k]
+            arrival.cursor = self.undelayed if undelayed else <int32_t> (k - start)
 
     cdef void file(self, Bag *bag, const Flight *f) noexcept nogil:
         cdef Flight *entry = <Flight *> self.add(bag, sizeof(Flight))
@@ -317,64 +396,38 @@ cdef class Worker:
     cdef void receive(self, Bag *mail) noexcept nogil:
         """Hang arrivals on their targets."""
         cdef Arrival *arrival = <Arrival *> mail.data
-        cdef Arrival **first
-        cdef Touched *entry
+        cdef Seat *seat
+        cdef Touch *touch
         cdef Py_ssize_t k
         cdef bint cut = before(self.plan.limit, self.start_of(self.plan.window + 1))
         for k in range(mail.n):
             if k + 2 * AHEAD < mail.n:
-                prefetch(self.first(&arrival[k + 2 * AHEAD]))
+                prefetch(self.seat(&arrival[k + 2 * AHEAD]))
             if cut and not before(at_time(self.plan.start.epoch, arrival[k].offset), self.plan.limit):
                 self.hold(&arrival[k])
                 continue
             self.synaptic_events += 1
             if arrival[k].w == 0.0:
                 continue
-            first = self.first(&arrival[k])
-            if first[0] == NULL:
-                entry = <Touched *> self.add(&self.touched, sizeof(Touched))
-                if entry == NULL:
+            seat = self.seat(&arrival[k])
+            if seat.place == 0:
+                touch = <Touch *> self.add(&self.touched, sizeof(Touch))
+                if touch == NULL:
                     return
-                entry.population = (<Rows> self.engine.projection[arrival[k].projection]).post.index
-                entry.neuron = arrival[k].target
-            arrival[k].next = first[0]
-            first[0] = &arrival[k]
+                touch.who.population = (<Rows> self.engine.projection[arrival[k].projection]).post.index
+                touch.who.neuron, touch.first = arrival[k].target, NULL
+                seat.place = <int32_t> self.touched.n
+            touch = <Touch *> self.touched.data + (seat.place - 1)
+            arrival[k].next = touch.first
+            touch.first = &arrival[k]
 
     cdef void hold(self, const Arrival *arrival) noexcept nogil:
         cdef Arrival *entry = <Arrival *> self.add(&self.held, sizeof(Arrival))
         if entry != NULL:
             entry[0] = arrival[0]
 
-    cdef inline Arrival **first(self, const Arrival *arrival) noexcept nogil:
-        """Where the arrivals at a target begin."""
-        return &self.plan.first[(<Rows> self.engine.projection[arrival.projection]).post.first + arrival.target]
-
-    cdef inline void fetch(self, Population p, Py_ssize_t j) noexcept nogil:
-        """Neuron j's turn comes soon."""
-        prefetch(p.row(j))
-        prefetch(self.plan.first[p.first + j])
-        prefetch(&self.plan.look[p.first + j])
-
-    cdef void live(self, Population p, Py_ssize_t j) noexcept nogil:
-        """Take one neuron through its arrivals and spikes, in the order of time, to the end of the window."""
-        cdef Plan *plan = self.plan
-        cdef Neuron *s = p.row(j)
-        cdef const double *q = p.q(j)
-        cdef Arrival *arrival = in_order(plan.first[p.first + j])
-        cdef bint alarmed = plan.look[p.first + j] == plan.window       # else it does not spike before it receives something
-        cdef Time t = plan.start
-        plan.first[p.first + j] = NULL
-        while arrival != NULL:
-            t.offset = arrival.offset
-            if alarmed:
-                self.ring(p, j, t)
-            alarmed = True
-            p.advance(s, q, t)
-            while arrival != NULL and arrival.offset == t.offset:
-                p.receive(s, q, (<Rows> self.engine.projection[arrival.projection]).port, arrival.w, clamped(s))
-                arrival = arrival.next
-            self.observe(p, j)
-        self.watch_out(p, j, self.ring(p, j, plan.limit))
+    cdef inline Seat *seat(self, const Arrival *arrival) noexcept nogil:
+        return &self.plan.seats[(<Rows> self.engine.projection[arrival.projection]).post.first + arrival.target]
 
     cdef Time ring(self, Population p, Py_ssize_t j, Time until) noexcept nogil:
         """Let a neuron spike, if nothing else arrives, wherever it does before `until`; returns its alarm then.
@@ -405,8 +458,8 @@ cdef class Worker:
         self.empty(bag, n, sizeof(Touched))
 
     cdef inline void look_at(self, Population p, Py_ssize_t j) noexcept nogil:
-        if self.plan.look[p.first + j] == self.plan.window:
-            self.plan.look[p.first + j] = -1
+        if self.plan.seats[p.first + j].look == self.plan.window:
+            self.plan.seats[p.first + j].look = -1
             self.watch_out(p, j, self.ring(p, j, self.plan.limit))
 
     cdef void watch_out(self, Population p, Py_ssize_t j, Time alarm) noexcept nogil:
@@ -414,7 +467,7 @@ cdef class Worker:
 
         Invariant: if a neuron has an alarm, `look` is the window of it or an earlier one, not past, in whose slot the neuron
         is filed. To look too often changes nothing."""
-        cdef int64_t *look = &self.plan.look[p.first + j]
+        cdef int32_t *look = &self.plan.seats[p.first + j].look
         cdef int64_t window
         cdef Touched *entry
         cdef Bag *bag
@@ -426,7 +479,7 @@ cdef class Worker:
         window = self.window_of(alarm)
         if self.plan.window <= look[0] <= window:
             return
-        look[0] = window
+        look[0] = <int32_t> window
         entry = <Touched *> self.add(&self.slot(window).sources if p.is_source else &self.slot(window).neurons, sizeof(Touched))
         if entry != NULL:
             entry.population, entry.neuron = p.index, <int32_t> j
@@ -435,7 +488,7 @@ cdef class Worker:
         """A neuron has reached its threshold: see `Engine.threshold` and `Engine.spike`."""
         cdef int64_t gid = p.first + j
         cdef double *record
-        cdef int32_t k
+        cdef Departure *departure
         if self.spikes.reserve(1):
             self.fail(NO_MEMORY, -1, t)
         elif p.fire(j, t):
@@ -444,21 +497,12 @@ cdef class Worker:
             if self.watch[gid] & WATCH_SPIKES:
                 record = self.spikes.append()
                 record[0], record[1], record[2] = t.epoch, t.offset, gid
-            for k in range(self.engine.out_ptr[p.index], self.engine.out_ptr[p.index + 1]):
-                self.depart(<Rows> self.engine.projection[self.engine.out_index[k]], self.engine.out_index[k], gid, t)
+            departure = <Departure *> self.add(&self.departures, sizeof(Departure))
+            if departure != NULL:
+                departure.time, departure.who.population, departure.who.neuron = t, p.index, <int32_t> j
             if p.streak[j] > RUNAWAY:
                 self.fail(RAN_AWAY, gid, t)
         self.observe(p, j)
-
-    cdef void depart(self, Rows rows, int32_t projection, int64_t gid, Time t) noexcept nogil:
-        """A spike sets out on one of its rows."""
-        cdef Flight f
-        f.cursor, f.stop = rows.start(gid), rows.stop(gid)
-        if f.cursor < f.stop:
-            f.departure, f.source, f.projection = t, <int32_t> gid, projection
-            f.arrival = later(t, value(rows.delays, f.cursor))
-            self.file(&self.flights, &f)
-            self.send(rows, &f)
 
     cdef inline void observe(self, Population p, Py_ssize_t j) noexcept nogil:
         """Record a watched neuron's state."""
@@ -526,6 +570,43 @@ cdef class Worker:
             self.code, self.culprit, self.failed = code, gid, t
 
 
+ctypedef fused Life:            # one copy of the loop below that calls a final class directly, one for all other models
+    LIFPopulation
+    Population
+
+cdef void live(Worker w, Life p, const Touch *touch) noexcept nogil:
+    """Take a neuron through its arrivals and spikes, in the order of time, to the end of the window."""
+    cdef Plan *plan = w.plan
+    cdef Py_ssize_t j = touch.who.neuron
+    cdef Neuron *s = p.row(j)
+    cdef const double *q = p.q(j)
+    cdef Arrival *arrival = in_order(touch.first)
+    cdef Seat *seat = &plan.seats[p.first + j]
+    cdef bint alarmed = seat.look == plan.window        # else it does not spike before it receives something
+    cdef Time t = plan.start, alarm
+    seat.place = 0
+    while arrival != NULL:
+        t.offset = arrival.offset
+        if alarmed and before(respited(p, s, q), t):
+            w.ring(p, j, t)
+        alarmed = True
+        if clamped(s):
+            p.advance(s, q, t)
+        elif before(s.at, t):
+            p.flow(s, q, elapsed(s.at, t))
+            s.at = t
+        while arrival != NULL and arrival.offset == t.offset:
+            p.receive(s, q, (<Rows> w.engine.projection[arrival.projection]).port, arrival.w, clamped(s))
+            arrival = arrival.next
+        w.observe(p, j)
+    alarm = respited(p, s, q)
+    w.watch_out(p, j, w.ring(p, j, plan.limit) if before(alarm, plan.limit) else alarm)
+
+cdef inline Time respited(Life p, const Neuron *s, const double *q) noexcept nogil:
+    """A time before which the neuron does not spike, if nothing arrives."""
+    return later(s.free if clamped(s) else s.at, p.respite(s, q))
+
+
 cdef bint move_on(Rows rows, Flight *f, Time now) noexcept nogil:
     """Move the cursor of a spike to its first arrival at or after `now`; False: there is none."""
     cdef int64_t lo = f.cursor, hi = f.stop, mid
@@ -553,19 +634,20 @@ cdef class Windows:
     cdef int64_t quota                          # events left until it pauses
     cdef int code
 
-    def __cinit__(self, Engine engine, double length, int threads, double epoch):
+    def __cinit__(self, Engine engine, double length, int threads):
         cdef int64_t k
         cdef Worker worker
         self.engine = engine
         self.plan.n_workers = self.plan.barrier.parties = threads
-        self.plan.epoch, self.plan.per_ms = epoch, 1.0 / length
-        self.plan.first = <Arrival **> calloc(engine.n + 1, sizeof(Arrival *))
-        self.plan.look = <int64_t *> malloc((engine.n + 1) * sizeof(int64_t))
+        self.plan.per_ms = 1.0 / length
+        self.plan.seats = <Seat *> calloc(engine.n + 1, sizeof(Seat))
+        self.plan.is_lif = <uint8_t *> malloc(len(engine.populations) + 1)
         self.plan.owner = <uint8_t *> malloc((engine.n >> BLOCK) + 1)
         self.worker = self.plan.workers = <void **> malloc(threads * sizeof(void *))
-        if self.plan.first == NULL or self.plan.look == NULL or self.plan.owner == NULL or self.worker == NULL:
+        if self.plan.seats == NULL or self.plan.is_lif == NULL or self.plan.owner == NULL or self.worker == NULL:
             raise MemoryError(f"Windows: no memory for {engine.n} neurons")
-        memset(self.plan.look, 0xff, (engine.n + 1) * sizeof(int64_t))
+        for k, population in enumerate(engine.populations):
+            self.plan.is_lif[k] = isinstance(population, LIFPopulation)
         for k in range((engine.n >> BLOCK) + 1):
             self.plan.owner[k] = k % threads
         self.workers = []
@@ -576,8 +658,8 @@ cdef class Windows:
             self.worker[k] = <void *> worker
 
     def __dealloc__(self):
-        free(self.plan.first)
-        free(self.plan.look)
+        free(self.plan.seats)
+        free(self.plan.is_lif)
         free(self.plan.owner)
         free(self.worker)
 
@@ -591,6 +673,9 @@ cdef class Windows:
     def run(self, double epoch, double offset, int64_t quota):
         """Handle all events before the given time, or about `quota` of them; the codes are those of `Engine.run`."""
         self.end, self.quota, self.code = at_time(epoch, offset), quota, REACHED
+        if self.plan.window > RENUMBER:
+            self.close()
+            self.open(*self.engine.time)
         self.plan_next()
         go = threading.Event()
         others = [threading.Thread(target=self.work, args=(k, go)) for k in range(1, self.plan.n_workers)]
@@ -637,7 +722,7 @@ cdef class Windows:
         self.engine.now = self.plan.limit
         for k in range(self.plan.n_workers):
             self.judge(<Worker> self.worker[k], &failed)
-        if self.code == REACHED and self.quota <= 0:
+        if self.code == REACHED and (self.quota <= 0 or self.plan.window > RENUMBER):
             self.code = PAUSED
         if self.code == REACHED:
             self.plan_next()
@@ -686,8 +771,12 @@ cdef class Windows:
                 if before(bound, plan.limit):
                     plan.limit = bound
                 return
-            plan.window = <int64_t> ((bound.epoch - plan.epoch) * plan.per_ms + floor(bound.offset * plan.per_ms))
+            plan.window = <int64_t> min((bound.epoch - plan.epoch) * plan.per_ms + floor(bound.offset * plan.per_ms), 2.0 ** 62)
+            self.engine.now = bound
             if not before(step, self.end):
+                return
+            if plan.window > RENUMBER:
+                plan.over, self.code = True, PAUSED
                 return
             self.inject(step)
 
@@ -728,7 +817,9 @@ cdef class Windows:
         cdef Alarm alarm
         cdef Population p
         cdef Plan *plan = &self.plan
-        plan.window = <int64_t> ((epoch - plan.epoch) * plan.per_ms + floor(offset * plan.per_ms))
+        plan.epoch, plan.window = epoch, <int64_t> (offset * plan.per_ms)
+        for k in range(self.engine.n):
+            plan.seats[k].look = -1
         for k in range(n):
             f = flights.heap[k]
             if f.source >= 0:
@@ -772,8 +863,8 @@ cdef class Windows:
         for k in range(bag.n):
             look = (<Touched *> bag.data)[k]
             p = self.engine.populations[look.population]
-            if self.plan.look[p.first + look.neuron] == window:
-                self.plan.look[p.first + look.neuron] = -1
+            if self.plan.seats[p.first + look.neuron].look == window:
+                self.plan.seats[p.first + look.neuron].look = -1
                 self.engine.alarms.set(p.first + look.neuron, alarm_after(p, look.neuron, self.engine.now))
         bag.n = 0
 
