@@ -118,6 +118,8 @@ class Simulation:
         if weight_dtype not in ("float32", "float64"):
             raise ValueError(f"Simulation: weight_dtype = {weight_dtype!r} must be 'float32' or 'float64'")
         threads = check.count("Simulation", "threads", threads, at_least=1)
+        if threads > 256:
+            raise ValueError(f"Simulation: threads = {threads} must be at most 256")
         if executor not in EXECUTORS:
             raise ValueError(f"Simulation: executor = {executor!r} must be {', '.join(map(repr, EXECUTORS))}")
         self.seed = check.seed("Simulation", "seed", seed)
@@ -257,10 +259,11 @@ class Simulation:
         note = ""
         if self._executor == "windowed":
             length = _core.window_length(self._engine)
-            if isinstance(length, str):
-                note = length
+            if isinstance(length, tuple):
+                name, delay = self.network.projections[length[0]].name, length[1]
+                note = f"a synapse of projection {name!r} has a delay of {delay:g} ms; windows need 1e-6 ms"
             else:
-                if self._windows is None or self._windows.length != length:
+                if self._windows is None or self._windows.longest != length:
                     self._windows = _core.Windows(self._engine, length, self._threads)
                 self._ran = ("windowed", "")
                 return self._windows

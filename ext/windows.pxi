@@ -50,6 +50,7 @@ cdef enum:
     SLOTS = 256                 # windows a wheel reaches ahead; what is due later is filed in the last and again from there
     SPARES = 64                 # emptied lists whose memory is kept for others
     AHEAD = 8                   # neurons ahead for which memory is fetched
+    MANY = 8                    # arrivals at a neuron in a window
     RENUMBER = 1 << 30          # windows after which they are counted from 0 again
     FINEST = 20                 # a window is no shorter than 2**-20 ms
 
@@ -216,7 +217,7 @@ cdef class Worker:
     cdef void **trace
     cdef uint8_t[::1] watch
     cdef int32_t undelayed                      # spikes sent without delay
-    cdef int64_t synaptic_events, solver_steps, predictions, n_spikes
+    cdef int64_t synaptic_events, solver_steps, predictions, n_spikes, touches
     cdef int code                               # REACHED, or what went wrong,
     cdef Time failed                            # when,
     cdef int64_t culprit                        # and in which neuron
@@ -278,6 +279,7 @@ cdef class Worker:
         self.touched.n = 0
         for k in range(plan.n_workers):
             self.receive(&(<Worker> plan.workers[k]).slot(plan.window).mail[self.index])
+        self.touches += self.touched.n
         touched = <Touch *> self.touched.data
         for k in range(self.touched.n):
             if k + AHEAD < self.touched.n:
@@ -630,6 +632,8 @@ cdef class Windows:
     cdef readonly list workers
     cdef void **worker
     cdef Plan plan
+    cdef readonly double longest                # window [ms]
+    cdef int64_t arrivals, touches              # since the length was last chosen; a neuron is touched once in a window
     cdef Time end                               # of the run
     cdef int64_t quota                          # events left until it pauses
     cdef int code
@@ -639,7 +643,7 @@ cdef class Windows:
         cdef Worker worker
         self.engine = engine
         self.plan.n_workers = self.plan.barrier.parties = threads
-        self.plan.per_ms = 1.0 / length
+        self.longest, self.plan.per_ms = length, 1.0 / length
         self.plan.seats = <Seat *> calloc(engine.n + 1, sizeof(Seat))
         self.plan.is_lif = <uint8_t *> malloc(len(engine.populations) + 1)
         self.plan.owner = <uint8_t *> malloc((engine.n >> BLOCK) + 1)
@@ -665,7 +669,7 @@ cdef class Windows:
 
     @property
     def length(self):
-        """Length of a window [ms]."""
+        """Length of a window now [ms]."""
         return 1.0 / self.plan.per_ms
 
     # ---- the loop
@@ -673,9 +677,7 @@ cdef class Windows:
     def run(self, double epoch, double offset, int64_t quota):
         """Handle all events before the given time, or about `quota` of them; the codes are those of `Engine.run`."""
         self.end, self.quota, self.code = at_time(epoch, offset), quota, REACHED
-        if self.plan.window > RENUMBER:
-            self.close()
-            self.open(*self.engine.time)
+        self.adapt()
         self.plan_next()
         go = threading.Event()
         others = [threading.Thread(target=self.work, args=(k, go)) for k in range(1, self.plan.n_workers)]
@@ -691,6 +693,20 @@ cdef class Windows:
             if thread.ident is not None:
                 thread.join()
         return self.code
+
+    def adapt(self):
+        """Count windows anew before their number overflows, and change their length by what happened in the last ones: few
+        arrivals at a neuron are quickly sorted and still in the cache; many windows cost something each. Bits stay."""
+        cdef double length = self.length
+        if self.arrivals > MANY * self.touches:
+            length /= 2.0
+        elif 2 * self.arrivals < 3 * self.touches:
+            length *= 2.0
+        self.arrivals = self.touches = 0
+        if self.plan.window > RENUMBER or 2.0 ** -FINEST <= length <= self.longest and length != self.length:
+            self.close()
+            self.plan.per_ms = 1.0 / length
+            self.open(*self.engine.time)
 
     def work(self, int k, go):
         """What another thread does."""
@@ -737,12 +753,14 @@ cdef class Windows:
         for i in range(self.engine.traced.shape[0]):
             if self.engine.traced[i] and take_over(<Log> self.engine.trace[i], <Log> w.trace[i]):
                 w.fail(NO_MEMORY, -1, self.plan.limit)
+        self.arrivals += w.synaptic_events
+        self.touches += w.touches
         self.quota -= w.synaptic_events + w.solver_steps
         self.engine.synaptic_events += w.synaptic_events
         self.engine.solver_steps += w.solver_steps
         self.engine.predictions += w.predictions
         self.engine.n_spikes += w.n_spikes
-        w.synaptic_events = w.solver_steps = w.predictions = w.n_spikes = 0
+        w.synaptic_events = w.solver_steps = w.predictions = w.n_spikes = w.touches = 0
 
     cdef void judge(self, Worker w, Time *failed) noexcept nogil:
         """Of what went wrong, report what did so first."""
@@ -764,7 +782,7 @@ cdef class Windows:
             step = self.engine.flights.heap[0].arrival if self.engine.flights.n else NEVER
             bound = step if before(step, self.end) else self.end
             plan.start = (<Worker> self.worker[0]).start_of(window) if window >= 0 else NEVER
-            plan.over = not before(plan.start, bound)
+            plan.over = not (before(plan.start, bound) and before(self.engine.now, bound))     # all before `now` is done
             if not plan.over:
                 plan.window = window
                 plan.limit = (<Worker> self.worker[0]).start_of(window + 1)
@@ -881,20 +899,17 @@ cdef Time alarm_after(Population p, Py_ssize_t j, Time now) noexcept nogil:
 
 
 def window_length(Engine engine):
-    """The length of windows [ms] for an engine, or a text that says why there are none."""
+    """The length of windows [ms], a power of two; or a projection with a delay [ms] too short for them: (index, delay)."""
     cdef Rows rows
-    cdef Population p
-    shortest = 1.0
-    for k in np.concatenate([*engine.outgoing, np.empty(0, int)]).astype(int):
+    cdef Population pre
+    shortest, tiny = 1.0, 2.0 ** -FINEST
+    for k in [k for indices in engine.outgoing for k in indices if len(engine.projections[k].indices)]:
         rows = engine.projections[k]
-        p = engine.populations[rows.pre]
-        if len(rows.indices) == 0:
-            continue
+        pre = engine.populations[rows.pre]
         delay = float(rows.delay.min())
-        if not p.is_source:
+        # Nothing reaches a source: it spikes before the window's arrivals are looked at, and after thresholds of smaller ids.
+        if delay < tiny and not (pre.is_source and pre.first < rows.post.first):
+            return k, delay
+        if not pre.is_source:
             shortest = min(shortest, delay)
-        elif delay < 2.0 ** -FINEST and p.first > rows.post.first:
-            return f"spikes of {p.index} reach neurons of smaller ids without delay"
-    if shortest < 2.0 ** -FINEST:
-        return f"the shortest delay between neurons is {shortest:g} ms; windows need {2.0 ** -FINEST:.1g} ms"
     return 2.0 ** floor(np.log2(shortest))
