@@ -6,11 +6,11 @@
 # same calls in the same order; hence the same bits, wherever windows begin or are cut (docs/windows.md).
 #
 # A spike is sent at once: its row is read from end to end, and each arrival written to the list of its window and of the
-# thread that owns the target. For each window, three steps:
-#   emit      the sources of this thread spike (and may do so without delay);               -- barrier --
-#   sweep     every neuron of this thread with arrivals, or an alarm that rings, lives through the window: it takes its
-#             arrivals in order, spikes, and its spikes are sent;                           -- barrier --
-#   exchange  spikes are recorded in the order of time; the next window in which anything is due is found.
+# thread that owns the target. For each window, each thread does
+#   emit      its sources spike;                                         -- barrier, if they may do so with less delay than D --
+#   sweep     its neurons with arrivals, or an alarm that rings, live through the window: each takes its arrivals in order,
+#             and spikes; then the spikes are sent;                                                          -- barrier --
+#   exchange  (one thread) spikes are recorded in the order of time; the next window in which anything is due is found. -- barrier --
 
 cdef extern from *:
     """
@@ -98,6 +98,7 @@ cdef struct Plan:               # what the threads share; written while they wai
     int64_t window              # the present one,
     Time start, limit           # where it begins, and where it ends or is cut
     bint over                   # nothing is left before the end of the run
+    bint prompt                 # a source may reach a neuron in the window in which it spikes
     Seat *seats                 # of all neurons
     uint8_t *owner              # worker of each block of neurons
     uint8_t *is_lif             # for each population
@@ -216,6 +217,8 @@ cdef class Worker:
     cdef readonly list traces                   # as in the engine, of this window
     cdef void **trace
     cdef uint8_t[::1] watch
+    cdef int64_t window, next                   # the present one, and the next in which something is due here; -1: none
+    cdef Time limit
     cdef int32_t undelayed                      # spikes sent without delay
     cdef int64_t synaptic_events, solver_steps, predictions, n_spikes, touches
     cdef int code                               # REACHED, or what went wrong,
@@ -236,7 +239,7 @@ cdef class Worker:
         self.traces = [Log(log.width) for log in engine.traces]
         for i, log in enumerate(self.traces):
             self.trace[i] = <void *> log
-        self.failed = NEVER
+        self.failed, self.window, self.next = NEVER, -1, -1
 
     def __dealloc__(self):
         cdef int k
@@ -264,6 +267,8 @@ cdef class Worker:
         cdef Slot *slot = self.slot(self.plan.window)
         cdef Py_ssize_t k, n = slot.flights.n
         cdef Flight f
+        self.clear()
+        self.window, self.limit = self.plan.window, self.plan.limit
         self.ring_all(&slot.sources)
         self.depart()
         for k in range(n):
@@ -291,11 +296,14 @@ cdef class Worker:
                 live(self, <Population> self.engine.population[touched[k].who.population], &touched[k])
         self.ring_all(&self.slot(plan.window).neurons)
         self.depart()
+        self.next = self.next_window()
 
     cdef void clear(self) noexcept nogil:
-        """After the window: what arrives after a cut is mail once more; memory is recycled."""
-        cdef Slot *slot = self.slot(self.plan.window)
+        """When everybody has read the mail of a window: what arrives after a cut is mail once more; memory is recycled."""
+        cdef Slot *slot = self.slot(self.window)
         cdef Py_ssize_t k
+        if self.window < 0:
+            return
         for k in range(self.n_workers):
             self.empty(&slot.mail[k], slot.mail[k].n, sizeof(Arrival))
         if self.held.n:
@@ -303,10 +311,11 @@ cdef class Worker:
         if self.flights.n > 2 * self.settled + 1024:
             self.settled = 0
             for k in range(self.flights.n):         # `arrival` is the last one
-                if not before((<Flight *> self.flights.data)[k].arrival, self.plan.limit):
+                if not before((<Flight *> self.flights.data)[k].arrival, self.limit):
                     (<Flight *> self.flights.data)[self.settled] = (<Flight *> self.flights.data)[k]
                     self.settled += 1
             self.flights.n = self.settled
+        self.window = -1
 
     # ---- emit
 
@@ -368,9 +377,9 @@ cdef class Worker:
                     undelayed = 0
             if not before(t, until):
                 window = self.window_of(t)
-                if window == plan.window + SLOTS - 1:
+                if window == plan.window + SLOTS - 1:           # or later: the rest is sent a window before that one
                     f.cursor, f.arrival = k, t
-                    self.file(&self.slot(window).flights, f)
+                    self.file(&self.slot(window - 1).flights, f)
                     return
                 mail, until = self.slot(window).mail, self.start_of(window + 1)
             arrival = <Arrival *> self.add(mail + owner[(first + target[k]) >> BLOCK], sizeof(Arrival))
@@ -530,16 +539,16 @@ cdef class Worker:
         return plan.window + (0 if ahead < 0.0 else SLOTS - 1 if ahead > SLOTS - 1 else <int64_t> ahead)
 
     cdef int64_t next_window(self) noexcept nogil:
-        """The first window from the present one on with anything filed in it; -1: none."""
+        """The first window from the present one on in which anything is due; -1: none."""
         cdef int64_t k
         cdef int to
         cdef Slot *slot
         for k in range(self.plan.window, self.plan.window + SLOTS):
             slot = self.slot(k)
-            if slot.flights.n or slot.sources.n or slot.neurons.n:
+            if slot.flights.n or slot.sources.n or slot.neurons.n or (k == self.window and self.held.n):
                 return k
             for to in range(self.n_workers):
-                if slot.mail[to].n:
+                if k != self.window and slot.mail[to].n:            # that of the window itself has been read
                     return k
         return -1
 
@@ -641,6 +650,7 @@ cdef class Windows:
     def __cinit__(self, Engine engine, double length, int threads):
         cdef int64_t k
         cdef Worker worker
+        cdef Rows rows
         self.engine = engine
         self.plan.n_workers = self.plan.barrier.parties = threads
         self.longest, self.plan.per_ms = length, 1.0 / length
@@ -654,6 +664,11 @@ cdef class Windows:
             self.plan.is_lif[k] = isinstance(population, LIFPopulation)
         for k in range((engine.n >> BLOCK) + 1):
             self.plan.owner[k] = k % threads
+        for indices in engine.outgoing:
+            for k in indices:
+                rows = engine.projections[k]
+                if (<Population> engine.populations[rows.pre]).is_source and len(rows.indices) and rows.delay.min() < length:
+                    self.plan.prompt = True
         self.workers = []
         for k in range(threads):
             worker = Worker(engine, k, threads)
@@ -677,6 +692,8 @@ cdef class Windows:
     def run(self, double epoch, double offset, int64_t quota):
         """Handle all events before the given time, or about `quota` of them; the codes are those of `Engine.run`."""
         self.end, self.quota, self.code = at_time(epoch, offset), quota, REACHED
+        for worker in self.workers:
+            (<Worker> worker).clear()
         self.adapt()
         self.plan_next()
         go = threading.Event()
@@ -717,10 +734,9 @@ cdef class Windows:
     cdef void loop(self, int k) noexcept nogil:
         while not self.plan.over:
             (<Worker> self.worker[k]).emit()
-            meet(&self.plan.barrier)
+            if self.plan.prompt:
+                meet(&self.plan.barrier)
             (<Worker> self.worker[k]).sweep()
-            meet(&self.plan.barrier)
-            (<Worker> self.worker[k]).clear()
             meet(&self.plan.barrier)
             if k == 0:
                 self.exchange()
@@ -778,7 +794,7 @@ cdef class Windows:
         while True:
             window = -1
             for k in range(plan.n_workers):
-                window = earlier(window, (<Worker> self.worker[k]).next_window())
+                window = earlier(window, (<Worker> self.worker[k]).next)
             step = self.engine.flights.heap[0].arrival if self.engine.flights.n else NEVER
             bound = step if before(step, self.end) else self.end
             plan.start = (<Worker> self.worker[0]).start_of(window) if window >= 0 else NEVER
@@ -796,7 +812,10 @@ cdef class Windows:
             if plan.window > RENUMBER:
                 plan.over, self.code = True, PAUSED
                 return
+            for k in range(plan.n_workers):
+                (<Worker> self.worker[k]).clear()
             self.inject(step)
+            self.look_ahead()
 
     cdef void inject(self, Time t) noexcept nogil:
         """The steps of injected currents that are due at t; no alarm rings before."""
@@ -820,6 +839,11 @@ cdef class Windows:
     cdef void take_alarm(self, Worker w, Population p, Py_ssize_t j, Time alarm) noexcept nogil:
         w.watch_out(p, j, alarm)
 
+    cdef void look_ahead(self) noexcept nogil:
+        cdef int k
+        for k in range(self.plan.n_workers):
+            (<Worker> self.worker[k]).next = (<Worker> self.worker[k]).next_window()
+
     cdef void take_flight(self, Worker w, Flight *f) noexcept nogil:
         w.file(&w.flights, f)
         w.send(<Rows> self.engine.projection[f.projection], f)
@@ -830,7 +854,7 @@ cdef class Windows:
         """Take over the spikes in flight and the alarms, at a given time."""
         cdef Flights flights = self.engine.flights
         cdef Alarms alarms = self.engine.alarms
-        cdef Py_ssize_t k, n = flights.n, steps = 0
+        cdef Py_ssize_t k, n = flights.n
         cdef Flight f
         cdef Alarm alarm
         cdef Population p
@@ -850,6 +874,7 @@ cdef class Windows:
             p = self.engine.populations[self.engine.owner[alarm.neuron]]
             self.take_alarm(<Worker> self.worker[plan.owner[alarm.neuron >> BLOCK]], p, alarm.neuron - p.first, alarm.time)
         alarms.n = 0
+        self.look_ahead()
 
     def close(self):
         """Hand spikes in flight and alarms back."""
@@ -871,7 +896,8 @@ cdef class Windows:
                 raise MemoryError("Windows: no memory for the spikes in flight")
             for k in range(n):
                 self.engine.flights.push(<Flight *> w.flights.data + k)
-            w.flights.n = w.settled = 0
+            w.flights.n = w.settled = w.held.n = 0
+            w.window = -1
         self.engine.flights.pushes, self.engine.alarms.moves = pushes, moves
 
     cdef void hand_back(self, int64_t window, Bag *bag) noexcept:
