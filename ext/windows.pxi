@@ -288,8 +288,7 @@ cdef class Worker:
         touched = <Touch *> self.touched.data
         for k in range(self.touched.n):
             if k + AHEAD < self.touched.n:
-                prefetch((<Population> self.engine.population[touched[k + AHEAD].who.population]).row(touched[k + AHEAD].who.neuron))
-                prefetch(touched[k + AHEAD].first)
+                self.fetch(<Population> self.engine.population[touched[k + AHEAD].who.population], &touched[k + AHEAD])
             if plan.is_lif[touched[k].who.population]:
                 live(self, <LIFPopulation> self.engine.population[touched[k].who.population], &touched[k])
             else:
@@ -432,6 +431,12 @@ cdef class Worker:
             arrival[k].next = touch.first
             touch.first = &arrival[k]
 
+    cdef inline void fetch(self, Population p, const Touch *touch) noexcept nogil:
+        """A neuron's turn comes soon."""
+        prefetch(p.row(touch.who.neuron))
+        prefetch(&self.plan.seats[p.first + touch.who.neuron])
+        prefetch(touch.first)
+
     cdef void hold(self, const Arrival *arrival) noexcept nogil:
         cdef Arrival *entry = <Arrival *> self.add(&self.held, sizeof(Arrival))
         if entry != NULL:
@@ -517,7 +522,7 @@ cdef class Worker:
 
     cdef inline void observe(self, Population p, Py_ssize_t j) noexcept nogil:
         """Record a watched neuron's state."""
-        if self.watch[p.first + j] & WATCH_STATE:
+        if self.engine.traced[p.index] and self.watch[p.first + j] & WATCH_STATE:
             if (<Log> self.trace[p.index]).reserve(1):
                 self.fail(NO_MEMORY, -1, p.row(j).at)
             else:
