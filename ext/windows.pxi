@@ -47,7 +47,7 @@ cdef extern from "<stdlib.h>" nogil:
 
 cdef enum:
     BLOCK = 9                   # neurons are dealt out to threads in blocks of 2**9, so that no two threads share a cache line
-    SLOTS = 256                 # windows a wheel reaches ahead; what is due later is filed in the last and again from there
+    SLOTS = 1024                # windows a wheel reaches ahead; what is due later is filed in the last and again from there
     SPARES = 64                 # emptied lists whose memory is kept for others
     AHEAD = 8                   # neurons ahead for which memory is fetched
     MANY = 8                    # arrivals at a neuron in a window
@@ -459,7 +459,7 @@ cdef class Worker:
                 continue
             self.spike(p, j, t)
             if self.code != REACHED:
-                return NEVER
+                return t
             t = p.alarm(j)
             self.predictions += 1
         return t
@@ -696,9 +696,15 @@ cdef class Windows:
 
     def run(self, double epoch, double offset, int64_t quota):
         """Handle all events before the given time, or about `quota` of them; the codes are those of `Engine.run`."""
+        cdef Worker worker
         self.end, self.quota, self.code = at_time(epoch, offset), quota, REACHED
         for worker in self.workers:
-            (<Worker> worker).clear()
+            if worker.code == NO_MEMORY:        # arrivals have been lost
+                return NO_MEMORY
+            worker.code, worker.failed = REACHED, NEVER
+            worker.clear()
+        if self.engine.overflowed >= 0:
+            return NOT_FINITE
         self.adapt()
         self.plan_next()
         go = threading.Event()
@@ -706,14 +712,16 @@ cdef class Windows:
         try:
             for thread in others:
                 thread.start()
-        except RuntimeError:
-            self.plan.over, self.code = True, NO_MEMORY
-        go.set()
-        with nogil:
-            self.loop(0)
-        for thread in others:
-            if thread.ident is not None:
-                thread.join()
+        except BaseException:
+            self.plan.over = True
+            raise
+        finally:                                # all that have been started meet at the barrier
+            go.set()
+            with nogil:
+                self.loop(0)
+            for thread in others:
+                if thread.ident is not None:
+                    thread.join()
         return self.code
 
     def adapt(self):
