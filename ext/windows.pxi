@@ -10,18 +10,12 @@
 #   emit      its sources spike;                                         -- barrier, if they may do so with less delay than D --
 #   sweep     its neurons with arrivals, or an alarm that rings, live through the window: each takes its arrivals in order,
 #             and spikes; then the spikes are sent;                                                          -- barrier --
-#   exchange  (one thread) spikes are recorded in the order of time; the next window in which anything is due is found. -- barrier --
+#   exchange  (one thread) spikes are recorded in the order of time; the next window in which anything is due is found.
+#                                                                                                          -- barrier --
 
 cdef extern from *:
     """
-    #include <stdint.h>
-    #ifdef _WIN32
-    #include <windows.h>
-    #define eventsim_yield() SwitchToThread()
-    #else
     #include <sched.h>
-    #define eventsim_yield() sched_yield()
-    #endif
     typedef struct { int parties, arrived, round; } eventsim_barrier;
     /* Spin a little, for a window takes microseconds; then yield, for there may be more threads than processors. */
     static void eventsim_meet(eventsim_barrier *b) {
@@ -35,7 +29,7 @@ cdef extern from *:
         }
         while (__atomic_load_n(&b->round, __ATOMIC_ACQUIRE) == round)
             if (++spins > 1000)
-                eventsim_yield();
+                sched_yield();
     }
     """
     ctypedef struct Barrier "eventsim_barrier":
@@ -85,6 +79,10 @@ cdef struct Seat:               # of each neuron
 cdef struct Bag:                # a growing array
     char *data
     Py_ssize_t n, capacity      # entries
+
+cdef struct Spares:             # memory of lists that have been emptied, for the next to be begun; capacities in bytes
+    Bag bag[SPARES]
+    int n
 
 cdef struct Slot:               # what is due in one window
     Bag *mail                   # for each worker, the arrivals at its neurons (Arrival)
@@ -206,8 +204,7 @@ cdef class Worker:
     cdef int index, n_workers
     cdef Slot *wheel                            # of the next SLOTS windows
     cdef Bag *mail                              # of all slots
-    cdef Bag spares[SPARES]                     # memory of lists that have been emptied
-    cdef int n_spares
+    cdef Spares spares[2]                       # of mail, which is long, and of other lists
     cdef Bag flights                            # Flight: the spikes of own neurons, those that have arrived included until the
     cdef Py_ssize_t settled                     # next clearance, and how many were in flight after the last
     cdef Bag touched                            # Touch: own neurons with arrivals in this window
@@ -242,7 +239,7 @@ cdef class Worker:
         self.failed, self.window, self.next = NEVER, -1, -1
 
     def __dealloc__(self):
-        cdef int k
+        cdef int k, kind
         if self.wheel != NULL and self.mail != NULL:
             for k in range(SLOTS):
                 free(self.wheel[k].flights.data)
@@ -250,8 +247,9 @@ cdef class Worker:
                 free(self.wheel[k].neurons.data)
             for k in range(SLOTS * self.n_workers):
                 free(self.mail[k].data)
-        for k in range(self.n_spares):
-            free(self.spares[k].data)
+        for kind in range(2):
+            for k in range(self.spares[kind].n):
+                free(self.spares[kind].bag[k].data)
         free(self.flights.data)
         free(self.touched.data)
         free(self.departures.data)
@@ -560,9 +558,10 @@ cdef class Worker:
     cdef inline void *add(self, Bag *bag, size_t width) noexcept nogil:
         """Room for one more entry in a list; NULL if there is no memory."""
         cdef void *entry
-        if bag.data == NULL and self.n_spares:
-            self.n_spares -= 1
-            bag[0] = self.spares[self.n_spares]
+        cdef Spares *spares = &self.spares[width != sizeof(Arrival)]
+        if bag.data == NULL and spares.n:
+            spares.n -= 1
+            bag[0] = spares.bag[spares.n]
             bag.capacity //= width
         entry = put(bag, width)
         if entry == NULL:
@@ -571,13 +570,14 @@ cdef class Worker:
 
     cdef void empty(self, Bag *bag, Py_ssize_t n, size_t width) noexcept nogil:
         """Remove the first n entries of a list; those that follow were filed in the meantime, the window being cut."""
+        cdef Spares *spares = &self.spares[width != sizeof(Arrival)]
         bag.n -= n
         if bag.n:
             memmove(bag.data, bag.data + n * width, bag.n * width)
-        elif bag.data != NULL and self.n_spares < SPARES:
-            bag.capacity *= width               # in bytes, for whoever takes it
-            self.spares[self.n_spares] = bag[0]
-            self.n_spares += 1
+        elif bag.data != NULL and spares.n < SPARES:
+            spares.bag[spares.n] = bag[0]
+            spares.bag[spares.n].capacity *= width
+            spares.n += 1
             bag.data, bag.capacity = NULL, 0
 
     cdef void fail(self, int code, int64_t gid, Time t) noexcept nogil:
@@ -672,7 +672,7 @@ cdef class Windows:
         for indices in engine.outgoing:
             for k in indices:
                 rows = engine.projections[k]
-                if (<Population> engine.populations[rows.pre]).is_source and len(rows.indices) and rows.delay.min() < length:
+                if (<Population> engine.populations[rows.pre]).is_source and rows.shortest < length:
                     self.plan.prompt = True
         self.workers = []
         for k in range(threads):
@@ -942,10 +942,10 @@ def window_length(Engine engine):
     cdef Rows rows
     cdef Population pre
     shortest, tiny = 1.0, 2.0 ** -FINEST
-    for k in [k for indices in engine.outgoing for k in indices if len(engine.projections[k].indices)]:
+    for k in [k for indices in engine.outgoing for k in indices]:
         rows = engine.projections[k]
         pre = engine.populations[rows.pre]
-        delay = float(rows.delay.min())
+        delay = rows.shortest
         # Nothing reaches a source: it spikes before the window's arrivals are looked at, and after thresholds of smaller ids.
         if delay < tiny and not (pre.is_source and pre.first < rows.post.first):
             return k, delay
