@@ -9,9 +9,11 @@ cimport cython
 from libc.math cimport (INFINITY, NAN, atan2, atanh, cos, cosh, exp, expm1, fabs, floor, isfinite, isnan, log, log1p, sin,
                         sinh, sqrt, tanh)
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc, realloc
+from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memmove, memset
 from cpython.exc cimport PyErr_CheckSignals
+import threading
+
 import numpy as np
 from eventsim import check
 from eventsim.distributions import Steps
@@ -38,6 +40,7 @@ include "models/spike_source.pxi"
 
 include "rows.pxi"          # the synapses of one projection
 include "engine.pxi"        # the event loop
+include "windows.pxi"       # the same events, neuron by neuron, in windows and on many threads
 include "adjoint.pxi"       # the tape read backward: gradients
 
 include "layers/forward.pxi"    # batches of feed-forward layers without an event loop
