@@ -342,29 +342,6 @@ class Sweep:
         rates: bool = ...,
     ) -> None: ...
 
-@final
-class LayerNet:
-    populations: list[Any]
-    keep: list[Any]
-    cables_of: list[Any]
-    order: list[int]
-    engine: Engine
-    def __init__(self, engine: Engine, order: list[int], columns: dict[int, Any]) -> None: ...
-
-@final
-class LayerChunk:
-    net: LayerNet
-    first: int
-    n: int
-    duration: float
-    found: dict[int, Any]
-    def __init__(self, net: LayerNet, first: int, n: int, duration: float) -> None: ...
-    def __getattr__(self, name: str) -> Any: ...
-
-@final
-class StageLoss:
-    def __init__(self, *arguments: Any, **named: Any) -> None: ...
-
 # ---- windows
 
 @final
@@ -375,7 +352,7 @@ class Windows:
     engine: Engine
     workers: list[Worker]
     longest: float
-    def __init__(self, engine: Engine, length: float, threads: int) -> None: ...
+    def __new__(cls, engine: Engine, length: float, threads: int) -> Self: ...
     @property
     def length(self) -> float: ...
     def open(self, epoch: float, offset: float) -> None: ...
