@@ -418,8 +418,8 @@ cdef class Worker:
                 self.hold(&arrival[k])
                 continue
             self.synaptic_events += 1
-            if arrival[k].w == 0.0:
-                continue
+            if arrival[k].w == 0.0 and not (<Rows> self.engine.projection[arrival[k].projection]).post.replaying:
+                continue                # as in `Population.receive_row`
             seat = self.seat(&arrival[k])
             if seat.place == 0:
                 touch = <Touch *> self.add(&self.touched, sizeof(Touch))
