@@ -41,7 +41,7 @@ cdef extern from "<stdlib.h>" nogil:
 
 cdef enum:
     BLOCK_BITS = 9                   # neurons are dealt out to threads in blocks of 2**9, so that no two threads share a cache line
-    SLOTS = 1024                # windows a wheel reaches ahead; what is due later is filed in the last and again from there
+    SLOTS = 1024                # windows a wheel reaches ahead; what is due later is filed near its end, and again from there
     SPARES = 64                 # emptied lists whose memory is kept for others
     AHEAD = 8                   # neurons ahead for which memory is fetched
     MANY = 8                    # arrivals at a neuron in a window
@@ -320,7 +320,6 @@ cdef class Worker:
         """Send the spikes of own neurons, several rows being fetched ahead."""
         cdef Departure *spike = <Departure *> self.departures.data
         cdef Py_ssize_t i
-        cdef int32_t k
         for i in range(-AHEAD, self.departures.n):
             if i + AHEAD < self.departures.n:
                 self.each_row(&spike[i + AHEAD], FETCH_POINTERS)
@@ -350,10 +349,14 @@ cdef class Worker:
                 prefetch_value(rows.delays, k)
             return
         f.departure, f.source, f.projection = spike.time, <int32_t> source, projection
-        f.arrival = later(spike.time, value(rows.delays, f.stop - 1))
-        self.file(&self.flights, &f)
-        f.arrival = later(spike.time, value(rows.delays, f.cursor))
-        self.send(rows, &f)
+        self.send_off(rows, &f)
+
+    cdef void send_off(self, Rows rows, Flight *f) noexcept nogil:
+        """Send a spike, and note when it will have arrived everywhere."""
+        f.arrival = later(f.departure, value(rows.delays, f.stop - 1))
+        self.file(&self.flights, f)
+        f.arrival = later(f.departure, value(rows.delays, f.cursor))
+        self.send(rows, f)
 
     cdef void send(self, Rows rows, Flight *f) noexcept nogil:
         """Write the arrivals of a spike, from its cursor on, to the mail of their windows."""
@@ -415,8 +418,8 @@ cdef class Worker:
                 self.hold(&arrival[k])
                 continue
             self.synaptic_events += 1
-            if arrival[k].w == 0.0:
-                continue
+            if arrival[k].w == 0.0 and not (<Rows> self.engine.projection[arrival[k].projection]).post.replaying:
+                continue                # as in `Population.receive_row`
             seat = self.seat(&arrival[k])
             if seat.place == 0:
                 touch = <Touch *> self.add(&self.touched, sizeof(Touch))
@@ -484,7 +487,6 @@ cdef class Worker:
         cdef int32_t *look = &self.plan.seats[p.first + j].look
         cdef int64_t window
         cdef Touched *entry
-        cdef Bag *bag
         if alarm.epoch == INFINITY:
             return
         if isnan(alarm.epoch):
@@ -759,14 +761,12 @@ cdef class Windows:
         """Record what happened in the window, and plan the next."""
         cdef Py_ssize_t recorded = self.engine.spikes.n
         cdef int k
-        cdef Time failed = NEVER
         for k in range(self.plan.n_workers):
             self.collect(<Worker> self.worker[k])
         if self.engine.spikes.n > recorded + 1:
             qsort(self.engine.spikes.data + 3 * recorded, self.engine.spikes.n - recorded, 3 * sizeof(double), by_time)
         self.engine.now = self.plan.limit
-        for k in range(self.plan.n_workers):
-            self.judge(<Worker> self.worker[k], &failed)
+        self.judge_all()
         if self.code == REACHED and (self.quota <= 0 or self.plan.window > RENUMBER):
             self.code = PAUSED
         if self.code == REACHED:
@@ -791,8 +791,14 @@ cdef class Windows:
         self.engine.n_spikes += w.n_spikes
         w.synaptic_events = w.solver_steps = w.predictions = w.n_spikes = w.touches = 0
 
-    cdef void judge(self, Worker w, Time *failed) noexcept nogil:
+    cdef void judge_all(self) noexcept nogil:
         """Of what went wrong, report what did so first."""
+        cdef int k
+        cdef Time failed = NEVER
+        for k in range(self.plan.n_workers):
+            self.judge(<Worker> self.worker[k], &failed)
+
+    cdef void judge(self, Worker w, Time *failed) noexcept nogil:
         if w.code != REACHED and before(w.failed, failed[0]):
             failed[0] = self.engine.now = w.failed
             self.code = w.code
@@ -829,6 +835,9 @@ cdef class Windows:
                 (<Worker> self.worker[k]).clear()
             self.inject(step)
             self.look_ahead()
+            if self.code != REACHED:
+                plan.over = True
+                return
 
     cdef void inject(self, Time t) noexcept nogil:
         """The steps of injected currents that are due at t; no alarm rings before."""
@@ -840,6 +849,7 @@ cdef class Windows:
             self.settle(<Population> self.engine.population[self.engine.touched[k].population], self.engine.touched[k].neuron)
         self.engine.n_touched = 0
         self.engine.now = t
+        self.judge_all()
 
     cdef void settle(self, Population p, Py_ssize_t j) noexcept nogil:
         """After a step of neuron j's injected current."""
@@ -858,8 +868,7 @@ cdef class Windows:
             (<Worker> self.worker[k]).next = (<Worker> self.worker[k]).next_window()
 
     cdef void take_flight(self, Worker w, Flight *f) noexcept nogil:
-        w.file(&w.flights, f)
-        w.send(<Rows> self.engine.projection[f.projection], f)
+        w.send_off(<Rows> self.engine.projection[f.projection], f)
 
     # ---- taking over from the engine, and handing back
 

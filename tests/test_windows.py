@@ -189,6 +189,22 @@ def test_saved_and_loaded(tmp_path):
     assert_same(whole, half)
 
 
+def test_thousands_of_spikes_in_flight_over_many_runs():
+    """Spikes that have arrived everywhere are forgotten, and only those."""
+    rng = np.random.default_rng(2)
+    net = es.Network()
+    source = net.add("source", 50, es.SpikeSource(rng.uniform(0.0, 30.0, 4000), rng.integers(0, 50, 4000)))
+    cells = net.add("cells", 20, es.LIF())
+    net.connect(source, cells, es.FixedOutDegree(6), weight=es.Normal(60.0, 40.0), delay=es.Uniform(1.0, 90.0))
+    ordered, windowed = (es.Simulation(net, seed=1, executor=executor) for executor in ("ordered", "windowed"))
+    for length in (20.0, 11.5, 30.0, 0.25, 80.0):
+        ordered.run(length)
+        windowed.run(length)
+        assert ordered._engine.synaptic_events == windowed._engine.synaptic_events
+    assert windowed._engine.synaptic_events == 24_000 and not len(windowed._engine.flights.dump())
+    assert_same(ordered, windowed)
+
+
 # ---- the cheap bound
 
 
