@@ -149,6 +149,7 @@ class Simulation:
         self._windows: Any = None  # the windowed executor, once it is needed
         self._ran = ("ordered", "")  # the executor of the last run, and a note
         self._lock = threading.Lock()
+        self._remembered: dict[str, Any] = {}  # by executors of batches, as long as nothing changes
         # The engine's rows after those of the projections: replaced ones with spikes still in flight. For each its projection,
         # and the place of each of its synapses in the present rows.
         self._replaced: list[tuple[int, np.ndarray]] = []
