@@ -657,7 +657,6 @@ cdef class Windows:
     def __cinit__(self, Engine engine, double length, int threads):
         cdef int64_t k
         cdef Worker worker
-        cdef Rows rows
         self.engine = engine
         self.plan.n_workers = self.plan.barrier.parties = threads
         self.longest, self.plan.per_ms = length, 1.0 / length
@@ -671,11 +670,6 @@ cdef class Windows:
             self.plan.is_lif[k] = isinstance(population, LIFPopulation)
         for k in range((engine.n >> BLOCK_BITS) + 1):
             self.plan.owner[k] = k % threads
-        for indices in engine.outgoing:
-            for k in indices:
-                rows = engine.projections[k]
-                if (<Population> engine.populations[rows.pre]).is_source and rows.shortest < length:
-                    self.plan.prompt = True
         self.workers = []
         for k in range(threads):
             worker = Worker(engine, k, threads)
@@ -881,6 +875,8 @@ cdef class Windows:
         cdef Alarm alarm
         cdef Population p
         cdef Plan *plan = &self.plan
+        rows = [self.engine.projections[i] for indices in self.engine.outgoing for i in indices]
+        plan.prompt = any((<Population> self.engine.populations[r.pre]).is_source and r.shortest < self.longest for r in rows)
         plan.epoch, plan.window = epoch, <int64_t> (offset * plan.per_ms)
         for k in range(self.engine.n):
             plan.seats[k].look = -1

@@ -189,6 +189,22 @@ def test_saved_and_loaded(tmp_path):
     assert_same(whole, half)
 
 
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_a_source_whose_delay_becomes_short(threads):
+    net = es.Network()
+    source = net.add("source", 2000, es.Poisson(rate=100.0))
+    cells = net.add("cells", 2000, es.LIF())
+    drive = net.connect(source, cells, es.FixedOutDegree(20), weight=400.0, delay=1.5)
+    net.connect(cells, cells, es.FixedOutDegree(10), weight=10.0, delay=1.0)
+    sims = [es.Simulation(net, seed=1, executor=executor, threads=threads) for executor in ("ordered", "windowed")]
+    for sim in sims:
+        sim.run(4.0)
+        sim.set(drive, delay=0.01)
+        sim.run(6.0)
+    assert sims[0]._engine.n_spikes > 2500
+    assert_same(*sims)
+
+
 def test_thousands_of_spikes_in_flight_over_many_runs():
     """Spikes that have arrived everywhere are forgotten, and only those."""
     rng = np.random.default_rng(2)
