@@ -95,7 +95,7 @@ cdef class Population:
     cdef int64_t[::1] latest                    # each neuron's last spike on the tape
     cdef bint taping, asks, drifts                    # drifts: the present spike is not made by an arrival, the start or a release
     cdef double before                          # slope before the present spike
-    cdef bint replaying                         # see `replays`
+    cdef bint replaying                         # a tape is written, and the model `replays`
     cdef const Neuron *past                     # in the reverse sweep: the state at the beginning of the present stretch,
     cdef double *g                              # and the gradient by the neuron's coefficients
 
@@ -113,7 +113,7 @@ cdef class Population:
         self.mark = np.zeros(n, np.uint8)
         self.streak = np.zeros(n, np.uint16)
         self.mode, self.is_source = RESETS[getattr(model, "reset", "value")], not model.receptors
-        self.costates, self.replaying = self.costate_width(), self.replays()
+        self.costates, self.replaying = self.costate_width(), False
         self.step_times, self.step_values = np.empty((0, 2)), np.empty((0, 1))
         self.configure(parameters)
 
@@ -353,7 +353,7 @@ cdef class Population:
 
     def write_tape(self, Log tape, Log releases):
         """From now on, add what gradients need of each spike to a tape, and the membrane at release to another one (or None)."""
-        self.tape, self.releases, self.taping = tape, releases, True
+        self.tape, self.releases, self.taping, self.replaying = tape, releases, True, self.replays()
         self.asks = releases is not None
         self.latest = np.full(self.n, -1, np.int64)
 

@@ -326,6 +326,8 @@ cdef int walk(Work *w, const Lanes *l, const Cable *cables, double T, Tape *tape
             u, U = U, u
             e, E = E, e
             i, I = I, i
+            if listed and silenced(l.n, free_at, T):
+                break
         if g < w.n:
             eventsim_receive(l.n, l.rates, cables[w.arrivals[g].cable].w + w.arrivals[g].synapse, l.k, e, i)
         t0 = t1
@@ -333,6 +335,14 @@ cdef int walk(Work *w, const Lanes *l, const Cable *cables, double T, Tape *tape
         if not isfinite(u[j] + (e[j] + i[j])):
             return NOT_FINITE
     return 0
+
+cdef inline bint silenced(Py_ssize_t n, const double *free_at, double T) noexcept nogil:
+    """Are all lanes refractory until the end? Then nothing is left to find: outputs that answer once are done early."""
+    cdef Py_ssize_t j
+    for j in range(n):
+        if free_at[j] < T:
+            return False
+    return True
 
 cdef int spikes_of_gap(Work *w, const Lanes *l, double t0, double t1, double m, Py_ssize_t n, const double *u, const double *e,
                        const double *i, double *U, const double *E, const double *I, double *free_at,
