@@ -56,8 +56,8 @@ class BuildExt(build_ext):
 core = Extension(
     "eventsim._core",
     ["ext/core.pyx"],
-    depends=["setup.py", *sorted(glob("ext/**/*.pxi", recursive=True)), *sorted(glob("ext/*.h"))],
-    include_dirs=["ext"],
+    depends=["setup.py", *sorted(glob("ext/**/*.pxi", recursive=True)), *sorted(glob("ext/**/*.h", recursive=True))],
+    include_dirs=["ext/layers"],
     extra_compile_args=compile_args,
     extra_link_args=link_args,
 )

@@ -50,7 +50,8 @@ def main():
 
     rows = []
     for case in options.cases or CASES:
-        simulators = ["eventsim", *(CASES[case].peers if options.peers else ())]
+        ours = ["eventsim", "eventsim windowed"] if CASES[case].duration else ["eventsim"]
+        simulators = [*ours, *(CASES[case].peers if options.peers else ())]
         runs = {simulator: [] for simulator in simulators}
         for _ in range(options.repeat):  # interleaved: a busy minute of the machine hits all simulators alike
             for simulator in simulators:
@@ -62,8 +63,9 @@ def main():
 
 def run(case, simulator):
     """One run in a fresh process."""
-    if simulator == "eventsim":
-        command = [sys.executable, "-m", "benchmarks.measure", case]
+    name, _, variant = simulator.partition(" ")
+    if name == "eventsim":
+        command = [sys.executable, "-m", "benchmarks.measure", case, variant or "ordered"]
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
         if done.returncode:
             sys.exit(f"{case}: {done.stderr.strip()}")
@@ -71,7 +73,6 @@ def run(case, simulator):
     sys.path.insert(0, str(ROOT / "tests" / "validate"))
     import peers
 
-    name, _, variant = simulator.partition(" ")
     return peers.run(name, HERE / f"peer_{name}.py", case=case, variant=variant, data=str(ROOT / "networks" / "data"))
 
 

@@ -1,4 +1,4 @@
-"""Measures one case in this process: `python -m benchmarks.measure CASE` prints one line of JSON.
+"""Measures one case in this process: `python -m benchmarks.measure CASE [EXECUTOR]` prints one line of JSON.
 
 A process of its own, so that peak memory and a warm allocator of one case say nothing about another.
 """
@@ -25,11 +25,11 @@ def clocks():
     return time.perf_counter(), time.process_time()
 
 
-def measure(case):
+def measure(case, executor="ordered"):
     """Time and memory of describing, building and running `case`, and what happened in it."""
     network = case.build()
     before, start = resident(), clocks()
-    sim = es.Simulation(network, seed=1, **case.options)
+    sim = es.Simulation(network, seed=1, executor=executor, **case.options)
     built, after = clocks(), resident()
     sim.run(case.duration, progress=False)
     done = clocks()
@@ -52,4 +52,4 @@ def measure(case):
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(CASES[sys.argv[1]])))
+    print(json.dumps(measure(CASES[sys.argv[1]], *sys.argv[2:])))

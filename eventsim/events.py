@@ -362,7 +362,7 @@ def _gathered(sim: Simulation, adjoint: Any, by_E_L: np.ndarray, explicit: dict[
 
 
 def _by_steps(steps: Steps, sim: Simulation, at_start: np.ndarray, later_ones: np.ndarray) -> np.ndarray:
-    """(K, n) by the values of an injected current that changes in time; zeros for those over before the start or after the end."""
+    """(K, n) by the values of an injected current that changes in time; zeros for those before the start or after the end."""
     out = np.zeros((len(steps.times), len(at_start)))
     before = np.searchsorted(steps.times, sim._start[0] + sim._start[1], side="right")
     if before:

@@ -1,11 +1,10 @@
 """The fast executor of batches: feed-forward networks of LIF layers whose neurons share their time constants.
 
-Layer after layer, without an event loop; see ext/layers.pxi. `LayerRuns` has the interface `Runs` of response.py.
+Layer after layer, without an event loop; see ext/layers/. `LayerRuns` has the interface `Runs` of response.py.
 """
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -21,13 +20,20 @@ from .trains import SpikeTrains
 MODELS = ("SpikeSource", "LIF", "LeakyIntegrator")
 SHARED = ("tau_m", "tau_syn_ex", "tau_syn_in")
 
-_plans: weakref.WeakKeyDictionary[Any, tuple[list[Any], list[int], dict[int, Any]]] = weakref.WeakKeyDictionary()
-
-
 def unsuitable(sim: Any) -> str | None:
     """Why this executor does not apply to a simulation; None: it does."""
     if sim._time != sim._start:
         return f"the simulation has run, to {sim.time:g} ms"
+    engine = sim._engine
+    # `sim.set` replaces these objects when it changes anything
+    made_of = [*(core.parameters for core in engine.populations), *engine.projections]
+    known = sim._remembered.get("unsuitable")
+    if known is None or len(known[0]) != len(made_of) or any(a is not b for a, b in zip(known[0], made_of, strict=True)):
+        known = sim._remembered["unsuitable"] = (made_of, _reason(sim))
+    return known[1]
+
+
+def _reason(sim: Any) -> str | None:
     for population, core in zip(sim.network.populations, sim._engine.populations, strict=True):
         where, kind = f"population {population.name!r}", type(core.model).__name__
         if kind not in MODELS:
@@ -81,7 +87,7 @@ def _columns(rows: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
 def _plan(sim: Any) -> tuple[list[Any], list[int], dict[int, Any]]:
     """What does not change with weights and parameters: (rows, topological order, columns)."""
     rows = list(sim._engine.projections)
-    known = _plans.get(sim)
+    known = sim._remembered.get("plan")
     if known is not None and len(known[0]) == len(rows) and all(a is b for a, b in zip(known[0], rows, strict=True)):
         return known
     order = _order(sim)
@@ -90,7 +96,7 @@ def _plan(sim: Any) -> tuple[list[Any], list[int], dict[int, Any]]:
     # One layer, one kernel: if any of its projections has no plain rows, none has.
     uneven = {r.post.index for r, c in zip(rows, columns, strict=True) if c is not None}
     plan = rows, order, {k: _sorted(r, c, r.post.index in uneven) for k, (r, c) in enumerate(zip(rows, columns, strict=True))}
-    _plans[sim] = plan
+    sim._remembered["plan"] = plan
     return plan
 
 

@@ -26,6 +26,9 @@ class Result:
         solver_steps
     wall : dict of float, seconds per phase: build, simulate
     n_synapses : int
+    executor : "ordered" or "windowed", the one that ran (last)
+    executor_note : why not the one that was asked for; else empty
+    threads : int, how many it used
     """
 
     network: Network
@@ -35,6 +38,9 @@ class Result:
     counters: dict[str, int]
     wall: dict[str, float]
     n_synapses: int
+    executor: str = "ordered"
+    executor_note: str = ""
+    threads: int = 1
     _spikes: np.ndarray = field(default_factory=lambda: np.empty((0, 3)))  # epoch, offset, global id, in time order
     _counts: np.ndarray = field(default_factory=lambda: np.empty(0))  # spikes per neuron, recorded or not
     _watched: np.ndarray = field(default_factory=lambda: np.empty(0))  # are this neuron's spikes recorded?
@@ -222,8 +228,11 @@ class Result:
                 )
         speed = f", {wall / events * 1e9:.0f} ns each" if events else ""
         lines.append(f"  {events:,} synaptic events{speed}; {self.counters['spikes']:,} spikes")
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
         factor = f", real-time factor {wall / (duration * 1e-3):.3g}" if duration > 0 else ""
-        lines.append(f"  build {self.wall['build']:.2f} s, simulation {wall:.2f} s{factor} (ordered executor, 1 thread)")
+        lines.append(f"  build {self.wall['build']:.2f} s, simulation {wall:.2f} s{factor} ({self.executor} executor, {threads})")
+        if self.executor_note:
+            lines.append(f"  not the windowed executor: {self.executor_note}")
         return "\n".join(lines)
 
     def __repr__(self) -> str:

@@ -39,6 +39,8 @@ def save(sim: Simulation, path: Any) -> None:
         "time": sim._time,
         "start": sim._start,
         "weight_dtype": sim._weight_dtype,
+        "executor": sim._executor,
+        "threads": sim._threads,
         "wall": sim._wall,
         "populations": [],
         "projections": [p.name for p in sim.network.projections],
@@ -152,7 +154,8 @@ def _restore(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Simulatio
     engine.restore(group("engine/"))
     sim = Simulation.__new__(Simulation)
     sim.seed = header["seed"]
-    sim._begin(network, engine, start, header["weight_dtype"])
+    executor, threads = header.get("executor", "auto"), header.get("threads", 1)  # older files have none
+    sim._begin(network, engine, start, header["weight_dtype"], executor, threads)
     sim._time, sim._eras, sim._wall = tuple(header["time"]), eras, header["wall"]
     sim._replaced = [(owner, arrays[f"replaced{k}/place"]) for k, owner in enumerate(header["replaced"])]
     return sim

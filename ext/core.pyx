@@ -9,9 +9,11 @@ cimport cython
 from libc.math cimport (INFINITY, NAN, atan2, atanh, cos, cosh, exp, expm1, fabs, floor, isfinite, isnan, log, log1p, sin,
                         sinh, sqrt, tanh)
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc, realloc
+from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memmove, memset
 from cpython.exc cimport PyErr_CheckSignals
+import threading
+
 import numpy as np
 from eventsim import check
 from eventsim.distributions import Steps
@@ -38,8 +40,13 @@ include "models/spike_source.pxi"
 
 include "rows.pxi"          # the synapses of one projection
 include "engine.pxi"        # the event loop
+include "windows.pxi"       # the same events, neuron by neuron, in windows and on many threads
 include "adjoint.pxi"       # the tape read backward: gradients
-include "layers.pxi"        # feed-forward layers without an event loop, forward and backward
+
+include "layers/forward.pxi"    # batches of feed-forward layers without an event loop
+include "layers/backward.pxi"
+include "layers/membranes.pxi"
+include "layers/border.pxi"
 
 #: For Python: the columns of a state row before the model's states, and what Engine.run returns besides 0.
 HEAD_WIDTH, PAUSED_CODE, NO_MEMORY_CODE, RAN_AWAY_CODE, NOT_FINITE_CODE = HEAD, PAUSED, NO_MEMORY, RAN_AWAY, NOT_FINITE

@@ -105,6 +105,12 @@ cdef class Engine:
 
     # ---- the loop
 
+    def open(self, double epoch, double offset):
+        """Before runs, and after them: there is nothing to prepare."""
+
+    def close(self):
+        pass
+
     def run(self, double epoch, double offset, int64_t quota):
         """Handle all events before the given time, or about `quota` synaptic events; see the codes above."""
         cdef int code

@@ -29,6 +29,8 @@ cdef double ON_THRESHOLD = 2.0 ** -40   # an edge neuron is on its threshold if 
 
 cdef double GRAZE = 2.0 ** -30          # [ms]
 
+cdef double MARGIN = 2.0 ** -30         # by which cheap bounds stay clear of rounding
+
 cdef double RUNAWAY_ISI = 2.0 ** -20    # [ms] shorter intervals than this,
 cdef enum:
     RUNAWAY = 10000                     # this many in a row, are an error: the neuron would fire for ever
@@ -86,6 +88,7 @@ cdef class Population:
     cdef uint8_t[::1] mark                      # 1: among the touched of this instant
     cdef uint16_t[::1] streak                   # spikes in a row with intervals below RUNAWAY_ISI
     cdef int mode                               # TO_VALUE, SUBTRACT or EDGE
+    cdef bint is_source                         # nothing can reach it
     cdef double direction                       # +1: rising crossings are sought; -1: falling ones (see `wait`)
     cdef double[:, ::1] step_times, step_values # injected current: times (K, 2), values (K, 1 or n) [pA]
     cdef Log tape, releases                     # of spikes and of membranes at release, while they are written
@@ -109,7 +112,7 @@ cdef class Population:
         self.rows = &self.state_view[0, 0] if n else NULL
         self.mark = np.zeros(n, np.uint8)
         self.streak = np.zeros(n, np.uint16)
-        self.mode = RESETS[getattr(model, "reset", "value")]
+        self.mode, self.is_source = RESETS[getattr(model, "reset", "value")], not model.receptors
         self.costates, self.replaying = self.costate_width(), self.replays()
         self.step_times, self.step_values = np.empty((0, 2)), np.empty((0, 1))
         self.configure(parameters)
@@ -156,6 +159,10 @@ cdef class Population:
     cdef double wait(self, const Neuron *s, const double *q, double t, double sign) noexcept nogil:
         """Certified wait from t after s.at to the crossing; 0: here; sign -1: the falling crossing of an edge neuron."""
         return INFINITY
+
+    cdef double respite(self, const Neuron *s, const double *q) noexcept nogil:
+        """A cheap bound: how long from s.at on, refractoriness apart, the neuron certainly does not spike (windows.pxi)."""
+        return 0.0
 
     cdef void reset(self, Neuron *s, const double *q, bint falls) noexcept nogil:
         """The jump of the state at the neuron's own spike (falls: at the falling crossing of an edge neuron)."""
@@ -296,9 +303,11 @@ cdef class Population:
         cdef Neuron *s = self.row(j)
         cdef const double *q = self.q(j)
         cdef bint falls = s.free.epoch == INFINITY
-        self.drifts = not (same(s.at, t) or same(s.free, t))
+        if self.taping:
+            self.drifts = not (same(s.at, t) or same(s.free, t))
         self.advance(s, q, t)
-        self.before = self.closing(s, q) if self.taping else 0.0
+        if self.taping:
+            self.before = self.closing(s, q)
         if falls:
             self.reset(s, q, True)
             s.free = t
@@ -411,6 +420,10 @@ cdef class Population:
     def certified_wait(self, double[::1] row, Py_ssize_t j, double t):
         """The solver step from a state row, t [ms] after its time: see solver.pxi. For tests."""
         return self.wait(<const Neuron *> &row[0], self.q(j), t, 1.0)
+
+    def certain_respite(self, double[::1] row, Py_ssize_t j):
+        """The cheap bound of a state row: see `respite`. For tests."""
+        return self.respite(<const Neuron *> &row[0], self.q(j))
 
 
 # ---- two steps that the membranes of several models share

@@ -158,14 +158,13 @@ cdef class Alarms:
                 return
             self.place[neuron] = -1
             self.n -= 1
-            if i == self.n:
-                return
             alarm = self.heap[self.n]       # the last entry fills the gap
         elif i < 0:
             i = self.n
             self.n += 1
         self.moves += 1
-        self.settle(i, &alarm)
+        if i < self.n:
+            self.settle(i, &alarm)
 
     cdef void settle(self, Py_ssize_t i, const Alarm *alarm) noexcept nogil:
         """Put `alarm` at the gap `i` and move it up or down to where it belongs."""

@@ -11,6 +11,7 @@ cdef class Rows:
     cdef readonly int port
     cdef readonly Py_ssize_t first              # global id of the first source
     cdef readonly int pre                       # source population
+    cdef object least                           # see `shortest`
 
     def __init__(self, Population pre, Population post, int port, indptr, indices, weight, delay):
         self.pre, self.first, self.post, self.port = pre.index, pre.first, post, port
@@ -19,6 +20,13 @@ cdef class Rows:
         self.set_weight(weight)
         self.delay = delay
         self.delays = values_of(delay)
+
+    @property
+    def shortest(self):
+        """The shortest delay [ms]; inf without synapses."""
+        if self.least is None:
+            self.least = float(self.delay.min()) if len(self.indices) else np.inf
+        return self.least
 
     def set_weight(self, weight):
         """Replace the weights, (m,) in row order or (1,)."""

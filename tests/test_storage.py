@@ -525,7 +525,7 @@ def test_nothing_may_be_changed_in_the_header(saved):
     header = json.loads(bytes(arrays["header"]))
     others = {"seed": 1, "time": [30.0, 0.0], "start": [0.0, 0.5], "weight_dtype": "float64", "version": "0", "wall": {},
               "hash": "", "replaced": [0], "eras": [], "rows": header["rows"][::-1], "populations": header["populations"][::-1],
-              "projections": header["projections"][::-1], "more": 0}  # fmt: skip
+              "projections": header["projections"][::-1], "executor": "windowed", "threads": 2, "more": 0}  # fmt: skip
     assert header.keys() <= others.keys() | {"format"}
 
     def write(header, arrays):

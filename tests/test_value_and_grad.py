@@ -138,7 +138,7 @@ def test_bad_arguments(arguments, message):
 def test_bad_types():
     with pytest.raises(TypeError, match="network = 3"):
         es.value_and_grad(3, sum_of_times)
-    with pytest.raises(TypeError, match="sample 0 = 1.0 is not a pair"):
+    with pytest.raises(TypeError, match=r"sample 0 = 1\.0 is not a pair"):
         es.value_and_grad(network(), sum_of_times, [1.0], duration=T)
     with pytest.raises(TypeError, match="not a SpikeSource"):
         es.value_and_grad(network(), sum_of_times, {"cells": samples(1)}, duration=T)

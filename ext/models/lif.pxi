@@ -95,6 +95,20 @@ cdef class LIFPopulation(Population):
         add_current(&drive, k * s.I_e, 0.0)
         return approach(sign * ((p.c - s.u) - gained), p.a, drive, self.mode, ON_THRESHOLD * (fabs(p.c) + fabs(s.u)))
 
+    # Currents only fade, so the total is at most J, u' at most J - a u(0) while u >= u(0), and u no higher than J/a or u(0).
+    # The margins are many times the rounding of both sides.
+    cdef double respite(self, const Neuron *n, const double *q) noexcept nogil:
+        cdef const LIFState *s = <const LIFState *> n
+        cdef const LIFCoef *p = <const LIFCoef *> q
+        cdef double J = p.k * (max(s.I_ex, 0.0) + max(s.I_in, 0.0) + s.I_e), g = p.c - s.u
+        cdef double wait
+        if self.mode == EDGE or not g > 0.0 or not isfinite(s.I_ex + s.I_in):
+            return 0.0
+        if g == INFINITY or J < p.a * p.c - MARGIN * (fabs(J) + p.a * fabs(p.c)):
+            return INFINITY
+        wait = (1.0 - MARGIN) * g / ((J - p.a * s.u) + MARGIN * (fabs(J) + p.a * fabs(s.u)))
+        return wait if wait > 0.0 else 0.0
+
     cdef void reset(self, Neuron *n, const double *q, bint falls) noexcept nogil:
         cdef const LIFCoef *p = <const LIFCoef *> q
         reset_membrane(&(<LIFState *> n).u, p.c, p.r, self.mode, falls)
@@ -139,16 +153,19 @@ cdef inline LIFDecay lif_decay(const LIFState *s, const LIFCoef *p, double t) no
     cdef LIFDecay e
     e.m = exp(-p.a * t)
     e.ex = exp(-p.b_ex * t) if s.I_ex != 0.0 else 1.0
-    e.i = exp(-p.b_in * t) if s.I_in != 0.0 else 1.0
+    e.i = 1.0 if s.I_in == 0.0 else e.ex if p.b_in == p.b_ex and s.I_ex != 0.0 else exp(-p.b_in * t)
     return e
 
 cdef inline double lif_psp(const LIFState *s, const LIFCoef *p, const LIFDecay *e, double t) noexcept nogil:
     """What the currents add to u within t [mV]."""
-    cdef double sum = 0.0
+    cdef double sum = 0.0, response = 0.0
     if s.I_ex != 0.0:
-        sum += s.I_ex * kappa_from(max(e.m, e.ex), fabs(p.b_ex - p.a), t)
+        response = kappa_from(max(e.m, e.ex), fabs(p.b_ex - p.a), t)
+        sum += s.I_ex * response
     if s.I_in != 0.0:
-        sum += s.I_in * kappa_from(max(e.m, e.i), fabs(p.b_in - p.a), t)
+        if p.b_in != p.b_ex or s.I_ex == 0.0:
+            response = kappa_from(max(e.m, e.i), fabs(p.b_in - p.a), t)
+        sum += s.I_in * response
     if s.I_e != 0.0:
         sum += s.I_e * kappa(p.a, 0.0, t)
     return p.k * sum

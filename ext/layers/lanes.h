@@ -1,4 +1,4 @@
-/* The inner loops of layers.pxi: neurons of one layer side by side, one per SIMD lane.
+/* The inner loops of the layers: neurons of one layer side by side, one per SIMD lane.
  *
  * Plain loops that the compiler turns into vector code, compiled for several instruction sets of which the loader
  * picks one. No fast-math, no contraction: every width computes the same bits. libm has no vector exp that is the same

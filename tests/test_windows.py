@@ -1,0 +1,318 @@
+"""The windowed executor against the ordered one: the same bits, whatever the windows, threads, cuts and recordings."""
+
+import math
+
+import numpy as np
+import pytest
+import strategies
+from comparing import simulation
+from hypothesis import given
+from hypothesis import strategies as st
+from mpmath import mp
+
+import eventsim as es
+from eventsim import _core
+from eventsim.networks import brunel, cuba, microcircuit, sparse
+
+THREADS = [1, 2, 3, 5, 8]
+
+
+def bits(sim):
+    """Everything the two executors must agree on, now: spikes in order, counts, states; alarms and flights where they are
+    exact, that is, after both have gone through the same file."""
+    engine = sim._engine
+    return [engine.spikes.rows(), engine.counts.copy(), *(p.state.copy() for p in engine.populations)]
+
+
+def assert_same(a, b):
+    for x, y in zip(bits(a), bits(b), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def both(net, T, **options):
+    """(ordered, windowed) simulations of a network, run for T."""
+    sims = [es.Simulation(net, seed=1, executor=executor, **options) for executor in ("ordered", "windowed")]
+    for sim in sims:
+        assert sim.run(T).executor == sim._executor
+        sim._engine.check()
+    return sims
+
+
+# ---- drawn networks: every model, ties, equal and unequal time constants, steps of injected currents
+
+
+@given(strategies.networks(max_pops=3, max_n=3, limit=400), st.sampled_from(THREADS))
+def test_same_bits_on_drawn_networks(case, threads):
+    ordered, _, _ = simulation(case.net, executor="ordered")
+    windowed, _, _ = simulation(case.net, executor="windowed", threads=threads)
+    a, b = ordered.run(case.T), windowed.run(case.T)
+    assert (b.executor == "windowed") == (b.executor_note == "")
+    assert_same(ordered, windowed)
+    assert a.counters["synaptic_events"] == b.counters["synaptic_events"]
+    windowed._engine.check()
+
+
+@given(strategies.networks(models=["LIF", "PerfectIntegrator", "LeakyIntegrator"], max_pops=3, max_n=4, limit=400), st.data())
+def test_same_bits_however_a_run_is_cut(case, data):
+    ordered, _, _ = simulation(case.net, executor="ordered")
+    windowed, _, _ = simulation(case.net, executor="windowed", threads=data.draw(st.sampled_from([1, 2])))
+    ordered.run(case.T)
+    for length in data.draw(strategies.splits(case.T, [t for t, _, _ in case.spikes[:3]])):
+        windowed.run(length)
+        windowed._engine.check()
+    assert_same(ordered, windowed)
+
+
+@given(strategies.networks(models=["LIF"], max_pops=2, max_n=4), st.sampled_from([2.0**-k for k in (1, 4, 9, 14)]))
+def test_same_bits_for_any_length_of_windows(case, length):
+    ordered, _, _ = simulation(case.net, executor="ordered")
+    windowed, _, _ = simulation(case.net, executor="windowed")
+    longest = _core.window_length(windowed._engine)
+    ordered.run(case.T)
+    with pytest.MonkeyPatch.context() as patch:
+        if not isinstance(longest, tuple):
+            patch.setattr(_core, "window_length", lambda engine: min(length, longest))
+        windowed.run(case.T)
+    assert_same(ordered, windowed)
+
+
+# ---- networks at the scale of tests
+
+
+NETWORKS = {
+    "cuba": (lambda: cuba.build(0.25), 100.0),
+    "sparse": (lambda: sparse.build(0.02, 5.0, 60.0), 60.0),
+    "brunel": (lambda: brunel.build(0.02), 8.0),
+    "brunel delta": (lambda: brunel.build(0.02, "delta"), 8.0),
+    "microcircuit": (lambda: microcircuit.build(0.01), 30.0),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_same_bits_on_networks_and_threads(name):
+    build, T = NETWORKS[name]
+    net = build()
+    ordered = es.Simulation(net, seed=1, executor="ordered")
+    ordered.run(T)
+    assert ordered._engine.n_spikes > 100
+    for threads in [1, 2, 5] if name != "cuba" else THREADS:
+        windowed = es.Simulation(net, seed=1, executor="windowed", threads=threads)
+        result = windowed.run(T)
+        assert (result.executor, result.executor_note, result.threads) == ("windowed", "", threads)
+        assert_same(ordered, windowed)
+
+
+def heterogeneous(n=60):
+    """Every parameter and every delay of its own; both signs at every neuron, some above threshold by themselves."""
+    rng = np.random.default_rng(5)
+    cell = es.LIF(
+        C_m=rng.uniform(100, 300, n),
+        tau_m=rng.uniform(5, 30, n),
+        tau_syn_ex=rng.uniform(0.3, 6, n),
+        tau_syn_in=rng.uniform(0.3, 12, n),
+        V_th=rng.uniform(-56, -50, n),
+        V_reset=rng.uniform(-75, -60, n),
+        t_ref=np.where(rng.random(n) < 0.3, 0.0, rng.uniform(0.1, 4, n)),
+        I_e=rng.uniform(-100, 400, n),
+    )
+    net = es.Network()
+    noise = net.add("noise", n, es.Poisson(rate=800.0))
+    cells = net.add("cells", n, cell, V_m=es.Uniform(-70, -52))
+    read = net.add("read", 3, es.LeakyIntegrator())
+    net.connect(noise, cells, es.OneToOne(), weight=es.Uniform(-150, 250), delay=0.0)
+    net.connect(cells, cells, es.FixedProbability(0.2), weight=es.Normal(0.0, 80.0), delay=es.Uniform(0.13, 700.0))
+    net.connect(cells, cells, es.FixedProbability(0.1), weight=es.Normal(0.0, 80.0), delay=es.Uniform(0.13, 3.0))
+    net.connect(cells, read, es.AllToAll(), weight=10.0, delay=1.0)
+    return net
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_heterogeneous_parameters_and_delays_far_beyond_the_wheel(threads):
+    ordered, windowed = both(heterogeneous(), 300.0, threads=threads)
+    assert ordered._engine.n_spikes > 10_000
+    assert_same(ordered, windowed)
+    assert windowed._engine.solver_steps < 1.5 * ordered._engine.solver_steps
+
+
+def test_recording_changes_nothing_and_is_complete():
+    plain = both(heterogeneous(), 40.0, record_spikes=False)[1]
+    ordered, watched = both(heterogeneous(), 40.0, threads=2, record_V=True)
+    for a, b in zip(bits(plain)[1:], bits(watched)[1:], strict=True):
+        np.testing.assert_array_equal(a, b)
+    a, b = ordered.result(), watched.result()
+    times = np.linspace(0.0, 40.0, 997)
+    for state in ("V_m", "I_ex", "I_in"):
+        np.testing.assert_array_equal(a.trace("cells", state, times), b.trace("cells", state, times))
+    np.testing.assert_array_equal(a.V("read", times), b.V("read", times))
+
+
+def test_changes_between_runs_and_changes_of_the_executor():
+    """set, inject, new delays, saving: each cuts a window; each run may be another executor's."""
+    net = es.Network()
+    source = net.add("source", 3, es.SpikeSource([1.0, 2.0, 30.0], [0, 1, 2]))
+    cells = net.add("cells", 50, es.LIF(I_e=es.Steps([0.0, 11.3, 25.0], [0.0, 380.0, 420.0])), V_m=es.Uniform(-70, -56))
+    net.connect(source, cells, es.AllToAll(), weight=800.0, delay=es.Uniform(0.0, 4.0))
+    loop = net.connect(cells, cells, es.FixedProbability(0.2), weight=es.Normal(20.0, 60.0), delay=es.Uniform(0.7, 40.0))
+
+    def script(first, second):
+        sim = es.Simulation(net, seed=3, executor=first, threads=2)
+        sim.run(7.77)
+        sim.set(cells[:20], V_m=-57.0, tau_m=12.0)
+        sim.inject(source, [7.77, 9.0], [1, 1])
+        sim.run(0.001)
+        sim._executor = second
+        sim.run(12.0)
+        sim.set(loop, delay=np.linspace(0.4, 30.0, len(sim.edges(loop).pre)), weight=35.0)
+        sim.run(30.0)
+        sim._executor = first
+        sim.run(10.0)
+        return sim
+
+    ordered = script("ordered", "ordered")
+    assert ordered._engine.n_spikes > 150
+    for pair in (("windowed", "windowed"), ("windowed", "ordered"), ("ordered", "windowed")):
+        assert_same(ordered, script(*pair))
+
+
+def test_saved_and_loaded(tmp_path):
+    net = heterogeneous()
+    whole = es.Simulation(net, seed=1, executor="windowed", threads=2)
+    whole.run(60.0)
+    half = es.Simulation(net, seed=1, executor="windowed", threads=2)
+    half.run(31.4)
+    half.save(tmp_path / "half")
+    loaded = es.load(tmp_path / "half")
+    result = loaded.run(60.0 - 31.4)
+    assert (result.executor, result.threads) == ("windowed", 2)
+    half.run(60.0 - 31.4)
+    assert_same(whole, loaded)
+    assert_same(whole, half)
+
+
+def test_thousands_of_spikes_in_flight_over_many_runs():
+    """Spikes that have arrived everywhere are forgotten, and only those."""
+    rng = np.random.default_rng(2)
+    net = es.Network()
+    source = net.add("source", 50, es.SpikeSource(rng.uniform(0.0, 30.0, 4000), rng.integers(0, 50, 4000)))
+    cells = net.add("cells", 20, es.LIF())
+    net.connect(source, cells, es.FixedOutDegree(6), weight=es.Normal(60.0, 40.0), delay=es.Uniform(1.0, 90.0))
+    ordered, windowed = (es.Simulation(net, seed=1, executor=executor) for executor in ("ordered", "windowed"))
+    for length in (20.0, 11.5, 30.0, 0.25, 80.0):
+        ordered.run(length)
+        windowed.run(length)
+        assert ordered._engine.synaptic_events == windowed._engine.synaptic_events
+    assert windowed._engine.synaptic_events == 24_000 and not len(windowed._engine.flights.dump())
+    assert_same(ordered, windowed)
+
+
+# ---- the cheap bound
+
+
+@st.composite
+def resting_rows(draw):
+    """A LIF neuron anywhere below its threshold, with any currents."""
+    tau = st.floats(0.1, 100.0)
+    parameters = dict(tau_m=draw(tau), tau_syn_ex=draw(tau), tau_syn_in=draw(tau), C_m=draw(st.sampled_from([1.0, 250.0])))
+    unit = 15.0 * parameters["C_m"] / parameters["tau_m"]  # the current that just reaches threshold
+    size = st.one_of(st.sampled_from([0.0, 1.0, 1 - 2.0**-52, 1 + 2.0**-52, -1.0]), st.floats(-30.0, 30.0))
+    state = dict(V_m=draw(st.one_of(st.sampled_from([-70.0, math.nextafter(-55.0, -100.0)]), st.floats(-200.0, -55.001))))
+    state |= dict(I_ex=unit * draw(size), I_in=unit * draw(size))
+    return parameters | dict(I_e=unit * draw(size)), state
+
+
+@given(resting_rows())
+def test_no_neuron_passes_its_threshold_before_the_bound(drawn):
+    """Sampled densely in 50 digits until the bound; the bound is useful, too: not far below the crossing."""
+    parameters, state = drawn
+    net = es.Network()
+    net.add("cell", 1, es.LIF(**parameters), **state)
+    core = es.Simulation(net)._engine.populations[0]
+    respite = core.certain_respite(core.state[0].copy(), 0)
+    assert respite >= 0.0
+    a, b_ex, b_in, k, c, _, _ = [mp.mpf(float(x)) for x in core.coef[0]]
+    u, I_ex, I_in, I_e = [mp.mpf(float(x)) for x in core.state[0, _core.HEAD_WIDTH :]]
+
+    def kappa(b, t):
+        return t * mp.exp(-a * t) if a == b else (mp.exp(-a * t) - mp.exp(-b * t)) / (b - a)
+
+    with mp.workdps(50):
+        horizon = min(respite, 40.0 / float(min(a, b_ex, b_in)))
+        for t in [horizon, *np.geomspace(1e-6, 1.0, 40) * horizon, *np.linspace(0.0, 1.0, 60) * horizon]:
+            t = mp.mpf(float(t))
+            V = u * mp.exp(-a * t) + k * (I_ex * kappa(b_ex, t) + I_in * kappa(b_in, t) + I_e * kappa(mp.mpf(0), t))
+            assert V < c
+
+
+def test_the_bound_is_asked_first():
+    """Where nothing can happen, the solver is not called: counters do not lie."""
+    ordered, windowed = both(sparse.build(0.02, 5.0, 60.0), 60.0)
+    a, b = ordered.result().counters, windowed.result().counters
+    assert a["synaptic_events"] == b["synaptic_events"] > 20_000
+    assert b["predictions"] < 0.1 * a["predictions"]
+    assert b["solver_steps"] < 1.2 * a["solver_steps"]
+
+
+def test_idle_neurons_cost_nothing():
+    def work(n):
+        net = es.Network()
+        source = net.add("source", 1, es.SpikeSource(np.arange(1.0, 50.0)))
+        cells = net.add("cells", n, es.LIF())
+        net.connect(source, cells[:10], es.AllToAll(), weight=3000.0, delay=1.0)
+        counters = es.simulate(net, 1000.0, executor="windowed").counters
+        return counters["predictions"], counters["solver_steps"], counters["synaptic_events"], counters["spikes"]
+
+    assert work(10) == work(100_000)
+    assert work(10)[3] > 49
+
+
+# ---- refusals and errors
+
+
+def test_what_cannot_be_windowed_says_so():
+    net = es.Network()
+    cells = net.add("cells", 2, es.LIF(I_e=500.0))
+    net.connect(cells, cells, es.AllToAll(), weight=1.0, delay=0.0, name="loop")
+    result = es.simulate(net, 50.0, executor="windowed")
+    assert result.executor == "ordered" and "loop" in result.executor_note and "0 ms" in result.executor_note
+    assert result.executor_note in str(result)
+
+    net = es.Network()
+    cells, source = net.add("cells", 2, es.LIF()), net.add("source", 1, es.SpikeSource([1.0]))
+    net.connect(source, cells, es.AllToAll(), weight=1.0, delay=0.0, name="kick")
+    result = es.simulate(net, 5.0, executor="windowed")
+    assert result.executor == "ordered" and "kick" in result.executor_note
+
+
+def test_executor_is_checked():
+    net = es.Network()
+    net.add("cell", 1, es.LIF())
+    with pytest.raises(ValueError, match="executor = 'parallel' must be 'auto', 'ordered', 'windowed'"):
+        es.Simulation(net, executor="parallel")
+    with pytest.raises(ValueError, match="threads = 300"):
+        es.Simulation(net, executor="windowed", threads=300)
+
+
+def test_errors_are_those_of_the_ordered_executor():
+    net = es.Network()
+    net.add("calm", 600, es.LIF())
+    net.add("wild", 1, es.LIF(I_e=1e12, t_ref=0.0))
+    messages = []
+    for executor in ("ordered", "windowed"):
+        with pytest.raises(RuntimeError, match=r"wild\[0\].*fire for ever") as error:
+            es.Simulation(net, executor=executor, threads=2).run(10.0)
+        messages.append(str(error.value))
+    assert messages[0] == messages[1]
+    net = es.Network()
+    source = net.add("source", 1, es.SpikeSource([1.0, 2.0]))
+    cell = net.add("cell", 1, es.LIF())
+    net.connect(source, cell, es.AllToAll(), weight=-1.7e308, delay=1.0)
+    for executor in ("ordered", "windowed"):
+        with pytest.raises(RuntimeError, match=r"cell\[0\] is not finite any more at t = 3 ms"):
+            es.Simulation(net, executor=executor).run(10.0)
+
+
+def test_empty_networks_and_empty_runs():
+    net = es.Network()
+    net.add("nobody", 0, es.LIF())
+    sim = es.Simulation(net, executor="windowed", threads=3)
+    assert sim.run(0.0).counters["spikes"] == 0 and sim.run(1e15).t_stop == 1e15
