@@ -54,7 +54,7 @@ def store(row, found):
     readme = HERE / "README.md"
     text = readme.read_text()
     cells = (
-        f"{100 * found['mean']:.2f} ± {100 * found['sd']:.2f} ({len(found['runs'])})"
+        f"{100 * found['mean']:.2f}" + f" ± {100 * found['sd']:.2f}" * (len(found["runs"]) > 1) + f" ({len(found['runs'])})"
         if "runs" in found
         else f"{found['value']:.3g} {found['unit']}"
     )
