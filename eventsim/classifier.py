@@ -82,7 +82,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
     tau_m, tau_syn, delay : of all neurons and synapses [ms]
     duration : length of a run [ms]; None: the latest input spike + tau_m + 2 tau_syn + the delays
     weight_decay : of Adam
-    dropout : fraction of hidden neurons silenced at random for each batch, the others counting for them; None: 0.5 if the
+    dropout : fraction of hidden neurons silenced at random for each batch, the others counting for them; None: 0.3 if the
         features share their minimum (images: many, and redundant), else 0
     input_dropout : fraction of input spikes left out at random in training, the others counting for them
     input_jitter : standard deviation of a random shift of each input spike in training [ms]; None: 1 if the features share their
@@ -116,7 +116,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         hidden: Sequence[int] = (350,),
         *,
         encoder: Encoder | None = None,
-        epochs: int = 30,
+        epochs: int = 60,
         learn: Sequence[str] = ("weight",),
         loss: str = "integral_V",
         batch_size: int = 32,
@@ -348,7 +348,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         common = bool(np.all(low == low[0]))
         self.low_, self.range_ = (low.min(), high.max() - low.min()) if common else (low, high - low)
         self.range_ = np.where(self.range_ > 0.0, self.range_, 1.0)
-        self.dropout_ = (0.5 if common else 0.0) if self.dropout is None else self.dropout
+        self.dropout_ = (0.3 if common else 0.0) if self.dropout is None else self.dropout
         self.input_jitter_ = (1.0 if common else 0.0) if self.input_jitter is None else self.input_jitter
         self.encoder_ = Latency(complement=not common, bias=not common) if self.encoder is None else self.encoder
 

@@ -236,6 +236,20 @@ def test_largest_membrane_under_a_moving_threshold():
         es.value_and_grad(net, loss, duration=T)
 
 
+@pytest.mark.parametrize("at", [0.0, 7.0, T])
+def test_both_executors_see_the_same_membrane(at):
+    """At the start, in between and at the very end."""
+    net = es.Network()
+    source = net.add("source", 1, es.SpikeSource([1.0, 3.0]))
+    cells = net.add("cells", 2, es.LIF(V_th=np.array([-50.0, -69.0]), t_ref=T))
+    net.connect(source, cells, weight=np.array([100.0, 3000.0]), delay=1.0)
+    loss = es.losses.MembraneError(cells, [at])
+    found = [es.value_and_grad(net, loss, targets=np.zeros((1, 2, 1)), duration=T, executor=e) for e in ("events", "layers")]
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-13)
+    for name in ("V_m", "tau_m", "E_L", "V_reset"):
+        np.testing.assert_allclose(getattr(found[0][1][cells], name), getattr(found[1][1][cells], name), rtol=1e-10, atol=1e-12)
+
+
 def test_silent_hinge_knows_the_threshold():
     """Its derivative by V_th is one for each silent neuron that is short of it, in either executor."""
     net = es.Network()
