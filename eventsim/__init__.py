@@ -35,7 +35,7 @@ from .trains import SpikeTrains
 if TYPE_CHECKING:
     from .classifier import SpikingClassifier
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     *_models,

@@ -90,7 +90,7 @@ def test_same_seed_same_summary_for_any_number_of_threads(here, capsys):
 
 @pytest.mark.parametrize("name", networks.NAMES)
 def test_every_network_runs(name, here, capsys):
-    scale = [] if name in ("celegans", "fly_brain") else ["--scale", "0.01"]
+    scale = [] if name in ("celegans", "fly_brain", "yin_yang") else ["--scale", "0.01"]
     assert main(["run", name, "--duration", "2", *scale]) == 0
     assert (here / f"{name}.png").exists()
 
