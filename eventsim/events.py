@@ -14,7 +14,7 @@ from .distributions import Steps
 from .membrane import DEADLINE, OBSERVATION, TOUCHED, Marks, Membranes, joined, marks
 from .response import Sensitivity, Spikes
 from .simulation import Simulation
-from .times import later, split_array
+from .times import elapsed_all, later, split_array
 from .trains import SpikeTrains
 
 
@@ -32,7 +32,7 @@ class EventRuns:
         for fork, initial in self._each(self._forward, range(self.n_samples)):
             self.forks.append(fork)
             self.initial.append(initial)
-        self.tapes = [_tape(fork._engine, self.start) for fork in self.forks]
+        self.tapes = [_Tape(fork._engine, self.start) for fork in self.forks]
 
     def _each(self, f: Callable[[int], Any], samples: Iterable[int]) -> Iterable[Any]:
         """f of each sample, in order, several at a time."""
@@ -93,7 +93,7 @@ class EventRuns:
         core = self.forks[sample]._engine.populations[k]
         rows = core.state.copy()
         core.evolve(rows, np.arange(core.n), np.tile(self.stop, (core.n, 1)))
-        resting = np.maximum((rows[:, 2] - self.stop[0]) + (rows[:, 3] - self.stop[1]), 0.0)
+        resting = np.maximum(elapsed_all(np.array(self.stop), rows[:, 2:4]), 0.0)
         return _PseudoSpikes(core, rows[:, _core.HEAD_WIDTH], resting, self.pseudo[k])
 
     def _with_pseudo(self, k: int, sample: int, times: np.ndarray, neurons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -120,7 +120,7 @@ class EventRuns:
     def _maximum(self, k: int, sample: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """As `Membranes.maximum`, and which neurons reached their threshold and were reset."""
         core, n = self.sim._engine.populations[k], self.sim.network.populations[k].n
-        value, times, kink, arrivals = self.membranes(k)[sample].maximum()
+        value, times, kink, arrivals = self.membranes(k)[sample].maximum
         first = self.sim.network.populations[k].first
         reached = np.zeros(n, bool)
         if getattr(core.model, "reset", "value") != "none" and "V_th" in core.parameters:
@@ -143,9 +143,7 @@ class EventRuns:
     # ---- backward
 
     def backward(self, sensitivities: dict[int, Sensitivity], wrt: frozenset[str] | None = None) -> dict:
-        wanted = [name for p in self.sim.network.populations for name in p.model.parameters if name.startswith(("tau", "C_m"))]
-        wanted += ["tau_m"]
-        rates = wrt is None or not wrt.isdisjoint(wanted)
+        rates = wrt is None or any(name.startswith("tau") for name in wrt)
         for k, s in sensitivities.items():  # recorded first: every sample is run again for it
             if s.max_V is not None or s.integral_V or s.integral_square or s.V:
                 self.membranes(k)
@@ -274,16 +272,13 @@ class _PseudoSpikes:
 class _Tape:
     """The spikes of one sample, in the order they happened."""
 
-    def __init__(self, words: np.ndarray, start: tuple[float, float]):
+    def __init__(self, engine: Any, start: tuple[float, float]):
+        words = engine.tape.rows()  # struct Spike of ext/costate.pxi
         whole = words.view(np.int32)
         self.at = np.column_stack([whole[:, 2].astype(np.float64), words[:, 0]])
-        self.time = (self.at[:, 0] - start[0]) + (self.at[:, 1] - start[1])
+        self.time = elapsed_all(np.array(start), self.at)
         self.gid = np.where(whole[:, 3] < 0, ~whole[:, 3], whole[:, 3]).astype(np.int64)
         self.before = words[:, 2]
-
-
-def _tape(engine: Any, start: tuple[float, float]) -> _Tape:
-    return _Tape(np.ascontiguousarray(engine.tape.rows()), start)
 
 
 def _weighted(decay: float) -> tuple[Callable, Callable]:

@@ -9,12 +9,14 @@ pull on the times at which the integrand jumps (own spikes; arrivals of `DeltaLI
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import _core
 from .build import offset_of
+from .times import elapsed_all, just_before, later_all
 
 PANEL = 10.0  # 16 nodes integrate exp(-10 x) over [0, 1] to 1e-20
 NODES, WEIGHTS = (0.5 * (1.0 + np.polynomial.legendre.leggauss(16)[0]), 0.5 * np.polynomial.legendre.leggauss(16)[1])
@@ -38,25 +40,6 @@ def marks(times: np.ndarray, neurons: np.ndarray, kind: float, values: np.ndarra
     return Marks(times, np.asarray(neurons, np.float64), np.full(len(times), kind), np.asarray(values, np.float64))
 
 
-def later_all(at: np.ndarray, wait: np.ndarray) -> np.ndarray:
-    """at (m, 2) + wait (m,), as the engine adds."""
-    whole = np.floor(wait)
-    offset = at[:, 1] + (wait - whole)
-    carry = offset >= 1.0
-    return np.column_stack([at[:, 0] + whole + carry, offset - carry])
-
-
-def just_before(t: np.ndarray) -> np.ndarray:
-    """The latest times before t (m, 2)."""
-    borrow = t[:, 1] == 0.0
-    return np.column_stack([t[:, 0] - borrow, np.where(borrow, np.nextafter(1.0, 0.0), np.nextafter(t[:, 1], 0.0))])
-
-
-def elapsed_all(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """b - a [ms] of times (m, 2)."""
-    return (b[:, 0] - a[:, 0]) + (b[:, 1] - a[:, 1])
-
-
 class Membranes:
     """The membranes of one population in one run.
 
@@ -75,6 +58,7 @@ class Membranes:
         at, last = self.rows[:, :2], np.r_[self.ids[1:] != self.ids[:-1], np.ones(min(len(order), 1), bool)]
         self.ends = np.where(last[:, None], self.stop, np.roll(at, -1, axis=0))
         self.last = last
+        self.first = np.searchsorted(self.ids, np.arange(core.n + 1))  # each neuron's first record
         self.shift = np.broadcast_to(offset_of(core, next(iter(core.model.states))), core.n)
         self._pieces()
 
@@ -107,9 +91,7 @@ class Membranes:
 
     def at(self, times: np.ndarray) -> np.ndarray:
         """V_m (n, K) at times (K,) after the start [ms]."""
-        wanted = later_all(np.tile(self.start, (len(times), 1)), times)
-        first = np.searchsorted(self.ids, np.arange(self.core.n + 1))
-        since = elapsed_all(np.tile(self.start, (len(self.rows), 1)), self.rows[:, :2])
+        wanted, first, since = later_all(self.start, times), self.first, elapsed_all(self.start, self.rows[:, :2])
         out = np.empty((self.core.n, len(times)))
         for j in range(self.core.n):
             k = first[j] + np.searchsorted(since[first[j] : first[j + 1]], times, side="right") - 1
@@ -118,8 +100,7 @@ class Membranes:
 
     def at_back(self, times: np.ndarray, d_V: np.ndarray) -> Marks:
         """Marks of dL/dV_m (n, K)."""
-        wanted = later_all(np.tile(self.start, (len(times), 1)), times)
-        n = self.core.n
+        wanted, n = later_all(self.start, times), self.core.n
         return marks(np.tile(wanted, (n, 1)), np.repeat(np.arange(n), len(times)), OBSERVATION, d_V.ravel())
 
     # ---- integrals
@@ -147,24 +128,21 @@ class Membranes:
         taus = [v.min() for name, v in self.core.parameters.items() if name.startswith("tau")]
         return float(min(taus, default=np.inf))
 
-    def _since(self, times: np.ndarray) -> np.ndarray:
-        return (times[..., 0] - self.start[0]) + (times[..., 1] - self.start[1])
-
     def integral(self, f: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
         """(n,) integrals of f(V_m, time since the start) over the run."""
         ids, times, V, length = self._panels(NODES)
-        terms = (f(V, self._since(times)) * WEIGHTS).sum(axis=1) * length
+        terms = (f(V, elapsed_all(self.start, times)) * WEIGHTS).sum(axis=1) * length
         return np.bincount(ids[:, 0], terms, minlength=self.core.n)
 
     def integral_back(self, f: Any, df: Any, d: np.ndarray, spike: np.ndarray) -> tuple[Marks, np.ndarray]:
         """Marks of dL/d(integral) d (n,), with df = df/dV; and the pull on each own spike. `spike` (m,): for each record, the
         place of the spike it follows, or -1."""
         ids, times, V, length = self._panels(NODES)
-        values = df(V, self._since(times)) * WEIGHTS * (length * d[ids[:, 0]])[:, None]
+        values = df(V, elapsed_all(self.start, times)) * WEIGHTS * (length * d[ids[:, 0]])[:, None]
         seen = marks(times.reshape(-1, 2), ids.ravel(), OBSERVATION, values.ravel())
         # where V jumps, the time of the jump matters
         inner = np.flatnonzero(~self.last)
-        since = self._since(self.ends[inner])
+        since = elapsed_all(self.start, self.ends[inner])
         end = self._V(self._evolved(inner, self.ends[inner]), self.ids[inner])
         begin = self._V(self.rows[inner + 1], self.ids[inner])
         pull = d[self.ids[inner]] * (f(end, since) - f(begin, since))
@@ -177,6 +155,7 @@ class Membranes:
 
     # ---- maxima
 
+    @cached_property
     def maximum(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """(n,) the largest V_m and (n, 2) its time. Where an arrival made it (a kink): (n,) dV_m/dt there, by which it rises if
         the arrival comes later, else 0; and (n, 2) the time of the arrival."""
@@ -217,20 +196,18 @@ class Membranes:
         arrival = t.copy()
         t[down] = just_before(t[down])
         value = self._V(self._state(neurons, t), neurons)
-        ends = elapsed_all(np.tile(self.start, (n, 1)), t) > 0.0
-        ends &= elapsed_all(t, np.tile(self.stop, (n, 1))) > 0.0
-        kink = np.where(~left & ~right & ends, self._slope(neurons, t, after=True), 0.0)
+        inside = (elapsed_all(self.start, t) > 0.0) & (elapsed_all(t, self.stop) > 0.0)
+        kink = np.where(~left & ~right & inside, self._slope(neurons, t, after=True), 0.0)
         return value, t, kink, arrival
 
     def _state(self, neurons: np.ndarray, times: np.ndarray, after: bool = True) -> np.ndarray:
         """State rows (m, width) of neurons at times (m, 2), just after or before what happens then."""
         where = np.empty(len(neurons), np.int64)
-        first = np.searchsorted(self.ids, np.arange(self.core.n + 1))
         for i, j in enumerate(neurons):
-            at = self.rows[first[j] : first[j + 1], :2]
+            at = self.rows[self.first[j] : self.first[j + 1], :2]
             late = (at[:, 0] > times[i, 0]) | ((at[:, 0] == times[i, 0]) & (at[:, 1] > times[i, 1]))
             late |= False if after else (at[:, 0] == times[i, 0]) & (at[:, 1] == times[i, 1])
-            where[i] = first[j] + max(np.count_nonzero(~late) - 1, 0)
+            where[i] = self.first[j] + max(np.count_nonzero(~late) - 1, 0)
         return self._evolved(where, times)
 
     def _slope(self, neurons: np.ndarray, times: np.ndarray, after: bool) -> np.ndarray:

@@ -34,6 +34,25 @@ def later(t: Time, wait: float) -> Time:
     return (epoch + 1.0, offset - 1.0) if offset >= 1.0 else (epoch, offset)
 
 
+def later_all(at: np.ndarray, wait: np.ndarray) -> np.ndarray:
+    """at (..., 2) + wait (...), as the engine adds; shapes broadcast."""
+    whole = np.floor(wait)
+    offset = at[..., 1] + (wait - whole)
+    carry = offset >= 1.0
+    return np.stack([at[..., 0] + whole + carry, offset - carry], axis=-1)
+
+
+def elapsed_all(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """b - a [ms] of times (..., 2); shapes broadcast."""
+    return (b[..., 0] - a[..., 0]) + (b[..., 1] - a[..., 1])
+
+
+def just_before(t: np.ndarray) -> np.ndarray:
+    """The latest times before t (..., 2)."""
+    borrow = t[..., 1] == 0.0
+    return np.stack([t[..., 0] - borrow, np.where(borrow, np.nextafter(1.0, 0.0), np.nextafter(t[..., 1], 0.0))], axis=-1)
+
+
 def in_force(times: np.ndarray, values: np.ndarray, at: Time) -> np.ndarray | float:
     """The piecewise constant value at time `at`: the last of `values` (K, ...) with times <= at, 0 before the first."""
     k = np.searchsorted(times, at[0] + at[1], side="right")
