@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import check
-from .gradient import value_and_grad
+from .gradient import batch_of, fresh, value_and_grad
 from .network import Network, Population, Projection
 from .response import Response
 from .simulation import Simulation
@@ -121,9 +121,9 @@ def check_gradient(
     eps = check.number("check_gradient", "eps", eps, "positive")
     entries = check.count("check_gradient", "entries", entries, at_least=1)
     wanted = None if parameters is None else frozenset([parameters] if isinstance(parameters, str) else parameters)
-    sim = network if isinstance(network, Simulation) else Simulation(network, seed, weight_dtype="float64")
+    sim = fresh(network, seed)
     value, grads, response = value_and_grad(sim, loss, inputs, targets, duration=duration, wrt=wanted, **options)
-    trains = _trains(sim, inputs)
+    trains = {} if inputs is None else {sim.network.populations[k]: given for k, given in batch_of(sim, inputs).items()}
     trial = _Trial(sim, loss, trains, targets, response.duration, options)
     rng = np.random.default_rng(seed)
     rows = []
@@ -150,15 +150,6 @@ def check_gradient(
     if not rows:
         raise ValueError(f"check_gradient: parameters = {parameters!r}: the network has nothing of that name to differentiate by")
     return GradientCheck(rows, value)
-
-
-def _trains(sim: Simulation, inputs: Any) -> dict[Any, SpikeTrains]:
-    if inputs is None:
-        return {}
-    if isinstance(inputs, dict):
-        return {sim.network.find(source, "check_gradient")[0]: SpikeTrains.of(trains) for source, trains in inputs.items()}
-    source = next(p for p in sim.network.populations if type(p.model).__name__ == "SpikeSource")
-    return {source: SpikeTrains.of(inputs)}
 
 
 class _Trial:

@@ -14,8 +14,9 @@ import numpy as np
 from . import check, optim
 from ._core import LIF, LeakyIntegrator, SpikeSource
 from .encode import Encoder, Latency, _matrix
+from .gradient import runs, value_and_grad
 from .initial import initialise
-from .losses import FirstSpikeCrossEntropy, IntegralVCrossEntropy, MaxVCrossEntropy, SilentHinge
+from .losses import FirstSpikeCrossEntropy, IntegralVCrossEntropy, MaxVCrossEntropy, SilentHinge, cross_entropy
 from .network import Network
 from .response import Response
 from .simulation import Simulation
@@ -186,8 +187,6 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def _train(self, sim: Simulation, trains: SpikeTrains, labels: Any, rows: Any, kept: Any, rng: Any) -> None:
-        from .gradient import value_and_grad
-
         size = min(self.batch_size, len(rows))
         n_batches = -(-len(rows) // size)
         rate: Any = self.schedule if callable(self.schedule) else optim.Constant(self.learning_rate)
@@ -218,7 +217,8 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
             seen = [total / len(rows), right / len(rows), fired / (len(rows) * sum(p.n for p in hidden))]
             if len(kept):
                 logits = self._batches(sim, trains[kept])
-                seen += [_cross_entropy(logits, labels[kept]), float(np.mean(np.argmax(logits, axis=1) == labels[kept]))]
+                right_ones = np.argmax(logits, axis=1) == labels[kept]
+                seen += [float(np.mean(cross_entropy(logits, labels[kept])[0])), float(np.mean(right_ones))]
             for name, number in zip(names, seen, strict=True):
                 self.history_[name].append(float(number))
             bar.set_postfix({name: f"{number:.4g}" for name, number in zip(names, seen, strict=True)})
@@ -336,8 +336,6 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         return np.concatenate([np.zeros((0, len(self.classes_))), *parts])
 
     def _respond(self, sim: Simulation, trains: SpikeTrains) -> Response:
-        from .gradient import runs
-
         return Response(sim.network, runs(sim, trains, self.duration_, self.threads, "auto"))
 
     # ---- input
@@ -455,11 +453,6 @@ def _disturbed(trains: SpikeTrains, dropout: float, jitter: float, rng: np.rando
     if jitter:
         times = np.maximum(times + rng.normal(0.0, jitter, len(times)), 0.0)
     return SpikeTrains(times, ids, starts)
-
-
-def _cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
-    top = logits.max(axis=1)
-    return float(np.mean(np.log(np.exp(logits - top[:, None]).sum(axis=1)) + top - logits[np.arange(len(labels)), labels]))
 
 
 def _bar(epochs: int, wanted: bool) -> Any:

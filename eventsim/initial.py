@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import check
+from .gradient import runs
 from .network import Network, Population, Projection
 from .response import Response
 from .simulation import Simulation
@@ -52,8 +53,6 @@ def initialise(
     Signs and ratios of the weights into a population stay. In recurrent networks, populations that follow each other in a cycle
     are taken in the order in which they were added.
     """
-    from .gradient import runs
-
     def response() -> Response:
         return Response(simulation.network, runs(simulation, inputs, duration, threads, executor))
 

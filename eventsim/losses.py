@@ -138,7 +138,7 @@ class FirstSpikeCrossEntropy(Loss):
         own = times[rows, labels]
         own = np.where(places[rows, labels] >= 0, own, response.duration if self.silent is None else self.silent)
         times[rows, labels] = own
-        cost, p = _cross_entropy(times * (-1.0 / self.tau), labels)
+        cost, p = cross_entropy(times * (-1.0 / self.tau), labels)
         p *= -1.0 / self.tau  # d cost / d logit * d logit / d time
         if self.alpha:
             early = np.exp(own / self.tau_early)
@@ -303,7 +303,7 @@ class MaxVCrossEntropy(Loss):
 
     def __call__(self, response: Response, targets: Any = None) -> Answer:
         V = response.max_V(self.population)
-        cost, p = _cross_entropy(V * (1.0 / self.scale), _labels(self, targets, *V.shape))
+        cost, p = cross_entropy(V * (1.0 / self.scale), _labels(self, targets, *V.shape))
         share = self._share(response)
         return share * float(cost.sum()), {self.population: Sensitivity(max_V=p * (share / self.scale))}
 
@@ -327,7 +327,7 @@ class IntegralVCrossEntropy(Loss):
 
     def __call__(self, response: Response, targets: Any = None) -> Answer:
         area = response.integral_V(self.population, self.decay)
-        cost, p = _cross_entropy(area * (1.0 / self.scale), _labels(self, targets, *area.shape))
+        cost, p = cross_entropy(area * (1.0 / self.scale), _labels(self, targets, *area.shape))
         share = self._share(response)
         return share * float(cost.sum()), {self.population: Sensitivity(integral_V={self.decay: p * (share / self.scale)})}
 
@@ -535,7 +535,7 @@ def _at(places: np.ndarray, derivative: np.ndarray, m: int) -> np.ndarray:
     return out[:m]
 
 
-def _cross_entropy(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """-log softmax at the labels (B,), and its derivative by the logits (B, n)."""
     rows = np.arange(len(labels))
     shifted = logits - logits[rows, labels][:, None]

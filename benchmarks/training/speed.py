@@ -8,6 +8,7 @@ import numpy as np
 import eventsim as es
 from eventsim import losses, optim
 from eventsim.gradient import runs
+from eventsim.initial import initialise
 from eventsim.networks import fly_brain, yin_yang
 
 from .learn import Task
@@ -22,8 +23,6 @@ def trainer(task: Task, limit: int):
     """The network of a task after `limit` samples of training, and a function that trains on one more batch."""
     rng = np.random.default_rng(0)
     X, labels = task.data()["train"]
-    from eventsim.initial import initialise
-
     sim = es.Simulation(task.network(rng), weight_dtype="float64")
     trains = task.encode(X)
     initialise(sim, trains[:256], duration=task.duration, spikes=task.spikes, spread=task.spread)
@@ -79,8 +78,6 @@ def dense_input(threads):
     net.connect(hidden, output, weight=rng.normal(0.0, 0.1, 256 * 20), delay=1e-3)
     samples = [(np.sort(rng.uniform(0.0, 1000.0, 7000)), rng.integers(0, 700, 7000)) for _ in range(8)]
     sim, trains = es.Simulation(net, weight_dtype="float64"), es.SpikeTrains.of(samples)
-    from eventsim.initial import initialise
-
     initialise(sim, trains, duration=1000.0, spikes=27.0)
     params, adam = optim.Parameters(sim, dict.fromkeys(sim.network.projections, "weight")), optim.Adam(1e-5)
     loss, labels, best = losses.MaxVCrossEntropy("output"), np.arange(8) % 20, np.inf
