@@ -114,6 +114,9 @@ cdef class Population:
         self.streak = np.zeros(n, np.uint16)
         self.mode, self.is_source = RESETS[getattr(model, "reset", "value")], not model.receptors
         self.costates, self.replaying = self.costate_width(), False
+        if self.costates > WIDEST_COSTATE:
+            raise TypeError(f"{type(model).__name__}: {self.costates} doubles of costates; a row has room for {WIDEST_COSTATE}, raise "
+                            "WIDEST_COSTATE in ext/costate.pxi")
         self.step_times, self.step_values = np.empty((0, 2)), np.empty((0, 1))
         self.configure(parameters)
 

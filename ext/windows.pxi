@@ -40,7 +40,7 @@ cdef extern from "<stdlib.h>" nogil:
     void qsort(void *, size_t, size_t, int (*)(const void *, const void *) noexcept nogil)
 
 cdef enum:
-    BLOCK_BITS = 9                   # neurons are dealt out to threads in blocks of 2**9, so that no two threads share a cache line
+    BLOCK_BITS = 9              # neurons are dealt out to threads in blocks of 2**9, so that no two threads share a cache line
     SLOTS = 1024                # windows a wheel reaches ahead; what is due later is filed near its end, and again from there
     SPARES = 64                 # emptied lists whose memory is kept for others
     AHEAD = 8                   # neurons ahead for which memory is fetched
@@ -193,7 +193,6 @@ cdef int by_time(const void *a, const void *b) noexcept nogil:
         if x[k] != y[k]:
             return -1 if x[k] < y[k] else 1
     return 0
-
 
 
 @cython.final
@@ -848,21 +847,15 @@ cdef class Windows:
     cdef void settle(self, Population p, Py_ssize_t j) noexcept nogil:
         """After a step of neuron j's injected current."""
         p.mark[j] = 0
-        self.take_alarm(<Worker> self.worker[self.plan.owner[(p.first + j) >> BLOCK_BITS]], p, j, p.alarm(j))
+        (<Worker> self.worker[self.plan.owner[(p.first + j) >> BLOCK_BITS]]).watch_out(p, j, p.alarm(j))
         self.engine.predictions += 1
         if self.engine.watch_view[p.first + j] & WATCH_STATE:
             self.engine.trace_state(<Log> self.engine.trace[p.index], p, j)
-
-    cdef void take_alarm(self, Worker w, Population p, Py_ssize_t j, Time alarm) noexcept nogil:
-        w.watch_out(p, j, alarm)
 
     cdef void look_ahead(self) noexcept nogil:
         cdef int k
         for k in range(self.plan.n_workers):
             (<Worker> self.worker[k]).next = (<Worker> self.worker[k]).next_window()
-
-    cdef void take_flight(self, Worker w, Flight *f) noexcept nogil:
-        w.send_off(<Rows> self.engine.projection[f.projection], f)
 
     # ---- taking over from the engine, and handing back
 
@@ -883,14 +876,14 @@ cdef class Windows:
         for k in range(n):
             f = flights.heap[k]
             if f.source >= 0:
-                self.take_flight(<Worker> self.worker[plan.owner[f.source >> BLOCK_BITS]], &f)
+                (<Worker> self.worker[plan.owner[f.source >> BLOCK_BITS]]).send_off(<Rows> self.engine.projection[f.projection], &f)
         entries = flights.dump()
         flights.load(entries[entries["source"] < 0])
         for k in range(alarms.n):
             alarm = alarms.heap[k]
             alarms.place[alarm.neuron] = -1
             p = self.engine.populations[self.engine.owner[alarm.neuron]]
-            self.take_alarm(<Worker> self.worker[plan.owner[alarm.neuron >> BLOCK_BITS]], p, alarm.neuron - p.first, alarm.time)
+            (<Worker> self.worker[plan.owner[alarm.neuron >> BLOCK_BITS]]).watch_out(p, alarm.neuron - p.first, alarm.time)
         alarms.n = 0
         self.look_ahead()
 
