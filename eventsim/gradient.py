@@ -73,7 +73,8 @@ def value_and_grad(
     loss : called with the `Response` of the batch and the targets; returns the value and, for each population that
         matters to it, a `Sensitivity`. See `eventsim.losses`
     inputs : the spikes of each sample, `SpikeTrains` or a list of (times [ms], ids), of the only `SpikeSource`; a dict
-        {source: spikes} if there are several. They replace the source's own. None: one run with the spikes the network has
+        {source: spikes} if there are several. Times are those of the simulation. They replace the source's own. None: one run
+        with the spikes the network has
     targets : handed to the loss
     duration : length of each run [ms]; default the last input plus five of the slowest time constants of membranes and synapses
     seed : for a network: the seed it is built with
@@ -146,8 +147,8 @@ def runs(
     trains = batch_of(sim, inputs)
     threads = check.count("value_and_grad", "threads", threads, at_least=1)
     if duration is None:
-        last = max((t.times.max(initial=0.0) for t in trains.values()), default=0.0)
-        duration = float(ceil(last + 5.0 * _slowest(sim)))
+        last = max((t.times.max(initial=sim.time) for t in trains.values()), default=sim.time)
+        duration = float(ceil(last - sim.time + 5.0 * _slowest(sim)))
     duration = check.number("value_and_grad", "duration", duration, "nonnegative")
     if executor not in ("auto", "events", "layers"):
         raise ValueError(f"value_and_grad: executor = {executor!r} must be 'auto', 'events' or 'layers'")

@@ -114,7 +114,7 @@ class LayerRuns:
     Parameters
     ----------
     sim : a Simulation that has not run and for which `unsuitable` has no reason
-    inputs : {index of a SpikeSource: its spikes in every sample}; a source without an entry repeats its own
+    inputs : {index of a SpikeSource: its spikes in every sample}, times as of the simulation; a source without an entry repeats its own
     duration : [ms]
     threads : over samples; the result does not depend on it
 
@@ -146,8 +146,11 @@ class LayerRuns:
                 raise ValueError(f"source {population.name!r}: {len(trains)} samples where another source has {self.n_samples}")
             if len(trains.ids) and not (0 <= trains.ids.min() and trains.ids.max() < population.n):
                 raise ValueError(f"source {population.name!r}: ids reach {trains.ids.max()}; neurons are 0..{population.n - 1}")
-            if len(trains.times) and not trains.times.min() >= 0.0:
-                raise ValueError(f"source {population.name!r}: times start at {trains.times.min():g} ms; they must be >= 0")
+            if len(trains.times) and not trains.times.min() >= self._start:
+                raise ValueError(
+                    f"source {population.name!r}: times start at {trains.times.min():g} ms; they must be >= {self._start:g}"
+                )
+        self._given = {k: (trains.times - self._start, trains.ids, trains.starts) for k, trains in self.inputs.items()}
         self._net = _core.LayerNet(sim._engine, order, columns)
         self._cores = sim._engine.populations
         self._rows = [(rows.indices, rows.weight) for rows in sim._engine.projections]
@@ -163,7 +166,7 @@ class LayerRuns:
 
     def _repeated(self, times: np.ndarray, ids: np.ndarray) -> SpikeTrains:
         B, m = self.n_samples, len(ids)
-        return SpikeTrains(np.tile(join(times) - self._start, B), np.tile(ids, B), np.arange(B + 1) * m)
+        return SpikeTrains(np.tile(join(times), B), np.tile(ids, B), np.arange(B + 1) * m)
 
     def _each(self, work: Callable[[Any], Any]) -> list[Any]:
         """Do the same with every chunk."""
@@ -173,8 +176,8 @@ class LayerRuns:
             return list(pool.map(work, self._chunks))
 
     def _forward(self, chunk: Any) -> None:
-        for k, trains in self.inputs.items():
-            chunk.give(k, trains.times, trains.ids, trains.starts)
+        for k, spikes in self._given.items():
+            chunk.give(k, *spikes)
         chunk.forward()
 
     # ---- what a loss sees

@@ -250,6 +250,25 @@ def test_both_executors_see_the_same_membrane(at):
         np.testing.assert_allclose(getattr(found[0][1][cells], name), getattr(found[1][1][cells], name), rtol=1e-10, atol=1e-12)
 
 
+def test_a_simulation_may_start_at_any_time():
+    """Inputs are at times of the simulation, answers at times since its start, in both executors."""
+    found = []
+    for start in (0.0, 100.0):
+        net = es.Network()
+        source = net.add("source", 1, es.SpikeSource([start + 1.0, start + 4.0]))
+        cells = net.add("cells", 1, es.LIF(C_m=20.0, tau_syn_ex=5.0, E_L=0.0, V_th=1.0, V_reset=0.0))
+        net.connect(source, cells, weight=12.0, delay=1.0)
+        for executor in ("events", "layers"):
+            for inputs in (None, [([start + 1.0, start + 4.0], [0, 0])]):
+                sim = es.Simulation(net, weight_dtype="float64", t_start=start)
+                _, grads, response = es.value_and_grad(sim, sum_of_times, inputs, executor=executor)
+                assert response.duration == 4.0 + 5 * (10.0 + 5.0)
+                assert len(response.spikes(cells).time) >= 2
+                found.append(np.r_[response.spikes(cells).time, grads[source].times[0]])
+    for other in found[1:]:
+        np.testing.assert_allclose(other, found[0], rtol=1e-11)
+
+
 def test_silent_hinge_knows_the_threshold():
     """Its derivative by V_th is one for each silent neuron that is short of it, in either executor."""
     net = es.Network()
