@@ -228,7 +228,7 @@ def test_van_rossum(network, runs):
             integral += np.trapezoid(f * f, grid) / tau
     loss = losses.VanRossum("out", tau)
     assert value(network, loss, runs, wanted) == pytest.approx(pairs / B, rel=1e-12)
-    assert value(network, loss, runs, wanted) == pytest.approx(integral / B, rel=1e-3)
+    assert value(network, loss, runs, wanted) == pytest.approx(integral / B, rel=1e-3)  # the trapezoidal rule at jumps
     check_derivative(network, loss, runs, wanted, "time")
     own = es.SpikeTrains(runs.list.time, runs.list.neuron, np.searchsorted(runs.list.sample, np.arange(B + 1)))
     assert value(network, loss, runs, own) == pytest.approx(0.0, abs=1e-14)

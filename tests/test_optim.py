@@ -237,7 +237,7 @@ def test_minimize():
     result = optim.minimize(function, params, maxiter=200)
     assert result.success and result.fun < 1e-8
     for pair, reached in table(sim.edges(proj)).items():
-        assert reached == pytest.approx(goal[pair], abs=1e-3)
+        assert reached == pytest.approx(goal[pair], abs=1e-3)  # off by 1e-4 if the value is 1e-8
 
 
 # ---- clipping
