@@ -114,7 +114,8 @@ class LayerRuns:
     Parameters
     ----------
     sim : a Simulation that has not run and for which `unsuitable` has no reason
-    inputs : {index of a SpikeSource: its spikes in every sample}, times as of the simulation; a source without an entry repeats its own
+    inputs : {index of a SpikeSource: its spikes in every sample}, at times of the simulation; a source without an entry repeats
+        its own
     duration : [ms]
     threads : over samples; the result does not depend on it
 
