@@ -1,8 +1,7 @@
 /* The inner loops of the layers: neurons of one layer side by side, one per SIMD lane.
  *
  * Plain loops that the compiler turns into vector code, compiled for several instruction sets of which the loader
- * picks one. No fast-math, no contraction: every width computes the same bits. libm has no vector exp that is the same
- * on all machines, so exp, expm1 and log1p are polynomials of our own, good to 2 ulp.
+ * picks one (elementary.h): every width computes the same bits.
  *
  * Loops over the state run in blocks of BLOCK lanes; state arrays are padded to whole blocks. Rows of weights are not.
  *
@@ -12,16 +11,7 @@
  */
 #ifndef EVENTSIM_LANES_H
 #define EVENTSIM_LANES_H
-#include <math.h>
-#include <stdint.h>
-#include <string.h>
-
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
-#define LANES __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define LANES
-#endif
-#define INLINE static inline __attribute__((always_inline))
+#include "elementary.h"
 
 enum { BLOCK = 8 };
 
@@ -32,63 +22,6 @@ typedef struct {
 } Rates;
 /* per interval dt: exp(-a dt), exp(-b_e dt), exp(-b_i dt), kappa(a, b_e, dt), kappa(a, b_i, dt), kappa(a, 0, dt) */
 typedef struct { double *m, *e, *i, *ke, *ki, *k0; } Factors;
-
-/* ---- exp, expm1, log1p */
-
-/* x <= 0: scale * (1 + p) = exp(x) */
-INLINE double exp_parts(double x, double *scale)
-{
-    const double magic = 6755399441055744.0;                    /* 1.5 * 2^52: adding it rounds to whole numbers */
-    double n, r, r2, r4, p;
-    uint64_t bits;
-    x = x > -700.0 ? x : -700.0;
-    n = x * 1.4426950408889634 + magic;
-    memcpy(&bits, &n, 8);
-    bits = (bits + 1023) << 52;
-    memcpy(scale, &bits, 8);
-    n -= magic;
-    r = (x - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10;
-    r2 = r * r;
-    r4 = r2 * r2;
-    p = ((0.5 + r * (1.0 / 6.0)) + (1.0 / 24.0 + r * (1.0 / 120.0)) * r2)
-        + ((1.0 / 720.0 + r * (1.0 / 5040.0)) + (1.0 / 40320.0 + r * (1.0 / 362880.0)) * r2) * r4
-        + ((1.0 / 3628800.0 + r * (1.0 / 39916800.0)) + (1.0 / 479001600.0 + r * (1.0 / 6227020800.0)) * r2) * (r4 * r4);
-    return r + r2 * p;
-}
-
-INLINE double lane_exp(double x)        /* x <= 0 */
-{
-    double scale, p = exp_parts(x, &scale);
-    return scale + scale * p;
-}
-
-INLINE double lane_expm1(double x)      /* x <= 0 */
-{
-    double scale, p = exp_parts(x, &scale);
-    return scale * p + (scale - 1.0);
-}
-
-INLINE double lane_log1p(double x)      /* x > -1 */
-{
-    double u = 1.0 + x, lost = x < 1.0 ? x - (u - 1.0) : 1.0 - (u - x), k, m, f, s, z, w, r;
-    uint64_t bits, exponent;
-    memcpy(&bits, &u, 8);
-    bits += 0x3ff0000000000000 - 0x3fe6a09e00000000;            /* mantissa from sqrt(1/2) to sqrt(2) */
-    exponent = (bits >> 52) + (0x4338000000000000 - 1023);
-    memcpy(&k, &exponent, 8);
-    k -= 6755399441055744.0;
-    bits = (bits & 0x000fffffffffffff) + 0x3fe6a09e00000000;
-    memcpy(&m, &bits, 8);
-    f = m - 1.0;
-    s = f / (2.0 + f);
-    z = s * s;
-    w = z * z;
-    r = z * (6.666666666666735130e-01
-             + w * (2.857142874366239149e-01 + w * (1.818357216161805012e-01 + w * 1.479819860511658591e-01)))
-        + w * (3.999999999940941908e-01 + w * (2.222219843214978396e-01 + w * 1.531383769920937332e-01));
-    r = f - (0.5 * f * f - s * (0.5 * f * f + r));
-    return k * 6.93147180369123816490e-01 + (r + (k * 1.90821492927058770002e-10 + lost / u));
-}
 
 /* ---- propagators */
 
