@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import os
 import threading
 import time
 import warnings
@@ -146,6 +147,7 @@ class Simulation:
     ) -> None:
         self.network, self._engine, self._time, self._start = network, engine, start, start
         self._weight_dtype, self._executor, self._threads = weight_dtype, executor, threads
+        self._wanted = float(os.environ.get("WANTED", "0"))
         self._windows: Any = None  # the windowed executor, once it is needed
         self._ran = ("ordered", "")  # the executor of the last run, and a note
         self._lock = threading.Lock()
@@ -264,8 +266,10 @@ class Simulation:
                 name, delay = self.network.projections[length[0]].name, length[1]
                 note = f"a synapse of projection {name!r} has a delay of {delay:g} ms; windows need 1e-6 ms"
             else:
+                if self._wanted:
+                    length = _core.summing_length(self._engine, self._wanted)
                 if self._windows is None or self._windows.longest != length:
-                    self._windows = _core.Windows(self._engine, length, self._threads)
+                    self._windows = _core.Windows(self._engine, length, self._threads, bool(self._wanted))
                 self._ran = ("windowed", "")
                 return self._windows
         self._ran = ("ordered", note)

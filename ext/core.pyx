@@ -27,6 +27,7 @@ include "queue.pxi"         # spikes in flight, alarms
 include "solver.pxi"        # when will a membrane reach its threshold?
 include "costate.pxi"       # the same questions asked backward: what gradients are made of
 include "recorder.pxi"      # the only code that appends
+include "kernel.pxi"        # sums of arrivals, and what takes them
 include "population.pxi"    # what every model shares, and the calls the engine makes
 
 include "models/lif.pxi"    # the models, one line each
@@ -40,6 +41,7 @@ include "models/spike_source.pxi"
 
 include "rows.pxi"          # the synapses of one projection
 include "engine.pxi"        # the event loop
+include "sums.pxi"          # the arrivals of a window as sums
 include "windows.pxi"       # the same events, neuron by neuron, in windows and on many threads
 include "adjoint.pxi"       # the tape read backward: gradients
 

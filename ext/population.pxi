@@ -77,6 +77,7 @@ cdef class Population:
     `coefficients`; everything that concerns order, refractoriness and events is written here, once.
     """
     cdef readonly Py_ssize_t n, first           # neurons, global id of the first
+    cdef Py_ssize_t word                        # and of the words of 64 neurons, in all populations, the first
     cdef readonly int index                     # of the population in the engine
     cdef readonly object model, parameters      # description; {name: float64 (1,) or (n,)} as set
     cdef double[:, ::1] state_view, coef_view
@@ -166,6 +167,14 @@ cdef class Population:
     cdef double respite(self, const Neuron *s, const double *q) noexcept nogil:
         """A cheap bound: how long from s.at on, refractoriness apart, the neuron certainly does not spike (windows.pxi)."""
         return 0.0
+
+    cdef const Kernel *kernel(self) noexcept nogil:
+        """What sums arrivals and takes their sums; NULL: they are taken one by one (sums.pxi)."""
+        return NULL
+
+    def longest_window(self):
+        """How long the response to excitation rises [ms]: within that time it is largest at the end."""
+        return np.inf
 
     cdef void reset(self, Neuron *s, const double *q, bint falls) noexcept nogil:
         """The jump of the state at the neuron's own spike (falls: at the falling crossing of an edge neuron)."""

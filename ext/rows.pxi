@@ -11,7 +11,7 @@ cdef class Rows:
     cdef readonly int port
     cdef readonly Py_ssize_t first              # global id of the first source
     cdef readonly int pre                       # source population
-    cdef object least                           # see `shortest`
+    cdef object least, most                     # see `shortest`, `largest`
 
     def __init__(self, Population pre, Population post, int port, indptr, indices, weight, delay):
         self.pre, self.first, self.post, self.port = pre.index, pre.first, post, port
@@ -28,9 +28,16 @@ cdef class Rows:
             self.least = float(self.delay.min()) if len(self.indices) else np.inf
         return self.least
 
+    @property
+    def largest(self):
+        """The largest weight, whatever its sign; 0 without synapses."""
+        if self.most is None:
+            self.most = max(abs(float(self.weight.min())), abs(float(self.weight.max()))) if len(self.indices) else 0.0
+        return self.most
+
     def set_weight(self, weight):
         """Replace the weights, (m,) in row order or (1,)."""
-        self.weight = weight
+        self.weight, self.most = weight, None
         self.weights = values_of(weight)
 
     cdef inline const int32_t *targets(self) noexcept nogil:

@@ -40,7 +40,6 @@ cdef extern from "<stdlib.h>" nogil:
     void qsort(void *, size_t, size_t, int (*)(const void *, const void *) noexcept nogil)
 
 cdef enum:
-    BLOCK_BITS = 9              # neurons are dealt out to threads in blocks of 2**9, so that no two threads share a cache line
     SLOTS = 1024                # windows a wheel reaches ahead; what is due later is filed near its end, and again from there
     SPARES = 64                 # emptied lists whose memory is kept for others
     AHEAD = 8                   # neurons ahead for which memory is fetched
@@ -86,6 +85,7 @@ cdef struct Spares:             # memory of lists that have been emptied, for th
 
 cdef struct Slot:               # what is due in one window
     Bag *mail                   # for each worker, the arrivals at its neurons (Incoming)
+    Bag *spikes                 # for each worker, Flight: those of which the next arrivals at its neurons are to be summed
     Bag flights                 # Flight: spikes of which the rest is sent then, for its arrivals are far away
     Bag sources, neurons        # Touched: those to look at because they may spike
 
@@ -98,8 +98,10 @@ cdef struct Plan:               # what the threads share; written while they wai
     bint over                   # nothing is left before the end of the run
     bint prompt                 # a source may reach a neuron in the window in which it spikes
     Seat *seats                 # of all neurons
-    uint8_t *owner              # worker of each block of neurons
+    uint8_t *owner              # worker of each word (64 neurons) of each population
     uint8_t *is_lif             # for each population
+    bint summing                # is there any?
+    void **sums                 # Sums of each population; NULL: all arrivals are mail
     void **workers
     Barrier barrier
 
@@ -153,7 +155,7 @@ cdef Incoming *in_order(Incoming *events) noexcept nogil:
     cdef Incoming *run[48]
     cdef Incoming *one
     cdef int k, n = 0
-    if events.next == NULL:
+    if events == NULL or events.next == NULL:
         return events
     while events != NULL:
         one, events = events, events.next
@@ -203,12 +205,17 @@ cdef class Worker:
     cdef int index, n_workers
     cdef Slot *wheel                            # of the next SLOTS windows
     cdef Bag *mail                              # of all slots
+    cdef Bag *summed                            # the spikes of all slots
     cdef Spares spares[2]                       # of mail, which is long, and of other lists
     cdef Bag flights                            # Flight: the spikes of own neurons, those that have arrived included until the
     cdef Py_ssize_t settled                     # next clearance, and how many were in flight after the last
     cdef Bag touched                            # Touch: own neurons with arrivals in this window
     cdef Bag departures                         # Departure: spikes of own neurons to be sent
     cdef Bag held                               # Incoming: those after a cut
+    cdef Bag held_spikes                        # Flight: likewise
+    cdef Bag visits                             # Flight: what has been summed in this window, from `cursor` to `stop`
+    cdef Bag separate                           # Incoming: the same, at neurons whose arrivals must be taken one by one
+    cdef int64_t exact                          # neurons of this kind
     cdef readonly Log spikes                    # of this window: epoch, offset, global id
     cdef readonly list traces                   # as in the engine, of this window
     cdef void **trace
@@ -226,11 +233,13 @@ cdef class Worker:
         self.engine, self.index, self.n_workers = engine, index, n_workers
         self.wheel = <Slot *> calloc(SLOTS, sizeof(Slot))
         self.mail = <Bag *> calloc(SLOTS * n_workers, sizeof(Bag))
+        self.summed = <Bag *> calloc(SLOTS * n_workers, sizeof(Bag))
         self.trace = <void **> malloc(max(len(engine.populations), 1) * sizeof(void *))
-        if self.wheel == NULL or self.mail == NULL or self.trace == NULL:
+        if self.wheel == NULL or self.mail == NULL or self.summed == NULL or self.trace == NULL:
             raise MemoryError("Worker: no memory for its wheel")
         for k in range(SLOTS):
             self.wheel[k].mail = self.mail + k * n_workers
+            self.wheel[k].spikes = self.summed + k * n_workers
         self.spikes, self.watch = Log(3), engine.watch
         self.traces = [Log(log.width) for log in engine.traces]
         for i, log in enumerate(self.traces):
@@ -239,13 +248,14 @@ cdef class Worker:
 
     def __dealloc__(self):
         cdef int k, kind
-        if self.wheel != NULL and self.mail != NULL:
+        if self.wheel != NULL and self.mail != NULL and self.summed != NULL:
             for k in range(SLOTS):
                 free(self.wheel[k].flights.data)
                 free(self.wheel[k].sources.data)
                 free(self.wheel[k].neurons.data)
             for k in range(SLOTS * self.n_workers):
                 free(self.mail[k].data)
+                free(self.summed[k].data)
         for kind in range(2):
             for k in range(self.spares[kind].n):
                 free(self.spares[kind].bag[k].data)
@@ -253,8 +263,12 @@ cdef class Worker:
         free(self.touched.data)
         free(self.departures.data)
         free(self.held.data)
+        free(self.held_spikes.data)
+        free(self.visits.data)
+        free(self.separate.data)
         free(self.wheel)
         free(self.mail)
+        free(self.summed)
         free(self.trace)
 
     # ---- the steps of a window
@@ -281,6 +295,8 @@ cdef class Worker:
         self.touched.n = 0
         for k in range(plan.n_workers):
             self.receive(&(<Worker> plan.workers[k]).slot(plan.window).mail[self.index])
+        if plan.summing:
+            self.add_up()
         self.touches += self.touched.n
         touched = <Touch *> self.touched.data
         for k in range(self.touched.n):
@@ -290,6 +306,8 @@ cdef class Worker:
                 live(self, <LIFPopulation> self.engine.population[touched[k].who.population], &touched[k])
             else:
                 live(self, <Population> self.engine.population[touched[k].who.population], &touched[k])
+        if plan.summing:
+            self.separate.n = 0
         self.ring_all(&self.slot(plan.window).neurons)
         self.depart()
         self.next = self.next_window()
@@ -302,8 +320,11 @@ cdef class Worker:
             return
         for k in range(self.n_workers):
             self.empty(&slot.mail[k], slot.mail[k].n, sizeof(Incoming))
+            self.empty(&slot.spikes[k], slot.spikes[k].n, sizeof(Flight))
         if self.held.n:
             slot.mail[self.index], self.held = self.held, slot.mail[self.index]
+        if self.held_spikes.n:
+            slot.spikes[self.index], self.held_spikes = self.held_spikes, slot.spikes[self.index]
         if self.flights.n > 2 * self.settled + 1024:
             self.settled = 0
             for k in range(self.flights.n):         # `arrival` is the last one
@@ -352,20 +373,25 @@ cdef class Worker:
 
     cdef void send_off(self, Rows rows, Flight *f) noexcept nogil:
         """Send a spike, and note when it will have arrived everywhere."""
+        cdef int to
         f.arrival = later(f.departure, value(rows.delays, f.stop - 1))
         self.file(&self.flights, f)
         f.arrival = later(f.departure, value(rows.delays, f.cursor))
-        self.send(rows, f)
+        if self.plan.sums[rows.post.index] != NULL and before(f.departure, f.arrival):
+            for to in range(self.n_workers):
+                self.file(&self.slot(self.window_of(f.arrival)).spikes[to], f)
+        else:
+            self.send(rows, f)
 
     cdef void send(self, Rows rows, Flight *f) noexcept nogil:
         """Write the arrivals of a spike, from its cursor on, to the mail of their windows."""
         cdef Plan *plan = self.plan
         cdef Values weights = rows.weights, delays = rows.delays
         cdef const int32_t *target = rows.targets()
-        cdef const uint8_t *owner = plan.owner
+        cdef const uint8_t *owner = plan.owner + rows.post.word
         cdef Bag *mail = NULL
         cdef Incoming *arrival
-        cdef int64_t k, window, start = rows.start(f.source), first = rows.post.first
+        cdef int64_t k, window, start = rows.start(f.source)
         cdef Time t = f.arrival, until = t              # where the window ends that `mail` is of
         cdef uint32_t undelayed = UNDELAYED if same(t, f.departure) else 0
         self.undelayed += undelayed != 0
@@ -381,7 +407,7 @@ cdef class Worker:
                     self.file(&self.slot(window - 1).flights, f)
                     return
                 mail, until = self.slot(window).mail, self.start_of(window + 1)
-            arrival = <Incoming *> self.add(mail + owner[(first + target[k]) >> BLOCK_BITS], sizeof(Incoming))
+            arrival = <Incoming *> self.add(mail + owner[target[k] >> 6], sizeof(Incoming))
             if arrival == NULL:
                 return
             arrival.offset, arrival.w = t.offset, value(weights, k)
@@ -406,8 +432,6 @@ cdef class Worker:
     cdef void receive(self, Bag *mail) noexcept nogil:
         """Hang arrivals on their targets."""
         cdef Incoming *arrival = <Incoming *> mail.data
-        cdef Seat *seat
-        cdef Touch *touch
         cdef Py_ssize_t k
         cdef bint cut = before(self.plan.limit, self.start_of(self.plan.window + 1))
         for k in range(mail.n):
@@ -419,17 +443,25 @@ cdef class Worker:
             self.synaptic_events += 1
             if arrival[k].w == 0.0 and not (<Rows> self.engine.projection[arrival[k].projection]).post.replaying:
                 continue                # as in `Population.receive_row`
-            seat = self.seat(&arrival[k])
-            if seat.place == 0:
-                touch = <Touch *> self.add(&self.touched, sizeof(Touch))
-                if touch == NULL:
-                    return
-                touch.who.population = (<Rows> self.engine.projection[arrival[k].projection]).post.index
-                touch.who.neuron, touch.first = arrival[k].target, NULL
-                seat.place = <int32_t> self.touched.n
-            touch = <Touch *> self.touched.data + (seat.place - 1)
-            arrival[k].next = touch.first
-            touch.first = &arrival[k]
+            self.hang(&arrival[k])
+
+    cdef inline void hang(self, Incoming *arrival) noexcept nogil:
+        cdef Touch *touch = self.touch((<Rows> self.engine.projection[arrival.projection]).post, arrival.target)
+        if touch != NULL:
+            arrival.next = touch.first
+            touch.first = arrival
+
+    cdef inline Touch *touch(self, Population p, Py_ssize_t j) noexcept nogil:
+        """The entry of a neuron whose arrivals are taken one by one; NULL if there is no memory."""
+        cdef Seat *seat = &self.plan.seats[p.first + j]
+        cdef Touch *touch
+        if seat.place == 0:
+            touch = <Touch *> self.add(&self.touched, sizeof(Touch))
+            if touch == NULL:
+                return NULL
+            touch.who.population, touch.who.neuron, touch.first = p.index, <int32_t> j, NULL
+            seat.place = <int32_t> self.touched.n
+        return <Touch *> self.touched.data + (seat.place - 1)
 
     cdef inline void fetch(self, Population p, const Touch *touch) noexcept nogil:
         """A neuron's turn comes soon."""
@@ -527,6 +559,190 @@ cdef class Worker:
             else:
                 self.engine.trace_state(<Log> self.trace[p.index], p, j)
 
+    # ---- sums: see sums.pxi
+
+    cdef void add_up(self) noexcept nogil:
+        """Sum the arrivals of the window; take neurons to its end by their sums, or prepare to take them one by one."""
+        cdef Plan *plan = self.plan
+        cdef Touch *touch
+        cdef Py_ssize_t k, received = self.touched.n
+        self.visits.n = 0
+        for k in range(received):
+            touch = <Touch *> self.touched.data + k
+            if plan.sums[touch.who.population] != NULL:
+                self.take_exactly(<Sums> plan.sums[touch.who.population], touch.who.neuron)
+        for k in range(plan.n_workers):
+            self.visit_all(&(<Worker> plan.workers[k]).slot(plan.window).spikes[self.index])
+        self.mark_looks(&self.slot(plan.window).neurons)
+        for k in range(self.engine.traced.shape[0]):
+            if plan.sums[k] != NULL:
+                self.step(<Sums> plan.sums[k], <Population> self.engine.population[k])
+        if self.touched.n:
+            for k in range(self.visits.n):
+                self.recollect(<Flight *> self.visits.data + k)
+            for k in range(self.separate.n):
+                self.hang(<Incoming *> self.separate.data + k)
+            for k in range(self.touched.n):
+                touch = <Touch *> self.touched.data + k
+                if plan.sums[touch.who.population] != NULL:
+                    (<Sums> plan.sums[touch.who.population]).exact[touch.who.neuron >> 6] = 0
+
+    cdef void visit_all(self, Bag *spikes) noexcept nogil:
+        """Sum what the spikes in a list bring to own neurons."""
+        cdef Flight *f = <Flight *> spikes.data
+        cdef Py_ssize_t k
+        for k in range(spikes.n):
+            if k + AHEAD < spikes.n:
+                self.fetch_row(<Rows> self.engine.projection[f[k + AHEAD].projection], f[k + AHEAD].cursor)
+            self.visit(<Rows> self.engine.projection[f[k].projection], &f[k])
+
+    cdef inline void visit(self, Rows rows, const Flight *f) noexcept nogil:
+        self.add_row(rows, rows.post, <Sums> self.plan.sums[rows.post.index], f)
+
+    cdef inline void fetch_row(self, Rows rows, int64_t k) noexcept nogil:
+        prefetch(&rows.target[k])
+        prefetch_value(rows.delays, k)
+        prefetch_value(rows.weights, k)
+
+    cdef void add_row(self, Rows rows, Population p, Sums s, const Flight *f) noexcept nogil:
+        """Sum what a spike brings to own neurons within the window; where the rest is due it will be visited again."""
+        cdef int32_t lo = <int32_t> (s.share * self.index), hi = <int32_t> min(s.share * (self.index + 1), p.n)
+        cdef double left = elapsed(f.departure, self.plan.limit)
+        cdef double x[CHUNK]
+        cdef int64_t k = f.cursor, n
+        cdef const float *f32
+        cdef const double *f64
+        cdef Effects e
+        cdef Flight rest
+        cdef bint each
+        while k < f.stop:
+            n = 0
+            if rows.delays.stride == 0 and p.coef_stride == 0:
+                x[0] = self.remaining(f, left, value(rows.delays, k))
+                n = f.stop - k if x[0] >= 0.0 else 0
+                each = False
+            else:
+                while n < CHUNK and k + n < f.stop:
+                    x[n] = self.remaining(f, left, value(rows.delays, k + n))
+                    if x[n] < 0.0:
+                        break
+                    n += 1
+                each = p.coef_stride != 0 or (n > 0 and x[0] != x[n - 1])
+            if n == 0:
+                break
+            f32 = rows.weights.f32 + k * rows.weights.stride if rows.weights.f32 != NULL else NULL
+            f64 = rows.weights.f64 + k * rows.weights.stride if rows.weights.f64 != NULL else NULL
+            p.kernel().effects(n if each else 1, x, &rows.target[k], p.coefs, p.coef_stride, s.quanta, s.same, &e)
+            self.synaptic_events += add_effects(n, &rows.target[k], f32,
+                                                f64, rows.weights.stride, &e, each, lo, hi, s.sums, s.touched)
+            k += n
+        rest = f[0]
+        if k > f.cursor:
+            rest.stop = k
+            self.file(&self.visits, &rest)
+            rest.stop = f.stop
+        if k < f.stop:
+            rest.cursor, rest.arrival = k, later(f.departure, value(rows.delays, k))
+            n = self.window_of(rest.arrival)
+            self.file(&self.held_spikes if n == self.plan.window else &self.slot(n).spikes[self.index], &rest)
+
+    cdef inline double remaining(self, const Flight *f, double left, double delay) noexcept nogil:
+        """How long before the end of the window a spike arrives; -1: not before the end."""
+        cdef double x = left - delay
+        if x > 2.0 ** -30:
+            return x
+        return max(x, 0.0) if before(later(f.departure, delay), self.plan.limit) else -1.0
+
+    cdef void mark_looks(self, Bag *bag) noexcept nogil:
+        """Of the neurons filed in a slot, mark those whose thresholds must be looked at."""
+        cdef Touched *who = <Touched *> bag.data
+        cdef Py_ssize_t k
+        for k in range(bag.n):
+            if self.plan.sums[who[k].population] != NULL:
+                self.mark_look(<Sums> self.plan.sums[who[k].population], <Population> self.engine.population[who[k].population],
+                               who[k].neuron)
+
+    cdef inline void mark_look(self, Sums s, Population p, Py_ssize_t j) noexcept nogil:
+        cdef int32_t *look = &self.plan.seats[p.first + j].look
+        if look[0] == self.plan.window:
+            look[0] = -1
+            s.looks[j >> 6] |= <uint64_t> 1 << (j & 63)
+
+    cdef void step(self, Sums s, Population p) noexcept nogil:
+        """Take own neurons of a population to the end of the window, but for those that may spike in it."""
+        cdef Plan *plan = self.plan
+        cdef Window window
+        cdef int32_t ids[CHUNK]
+        cdef uint8_t commit[CHUNK]
+        cdef uint8_t fails[CHUNK]
+        cdef double respite[CHUNK]
+        cdef Py_ssize_t k, word, n
+        cdef Py_ssize_t begin = min(s.share * self.index, p.n + 63) >> 6, end = min(s.share * (self.index + 1), p.n + 63) >> 6
+        cdef uint64_t bits
+        cdef int32_t j
+        window.epoch, window.offset, window.length = plan.start.epoch, plan.start.offset, elapsed(plan.start, plan.limit)
+        window.end_epoch, window.end_offset = plan.limit.epoch, plan.limit.offset
+        window.quantum[0], window.quantum[1] = s.quanta[0], s.quanta[1]
+        n = 0
+        for word in range(begin, end):
+            bits = s.touched[word] | s.looks[word]
+            if bits:
+                while bits:
+                    j = <int32_t> (64 * word + lowest(bits))
+                    bits &= bits - 1
+                    if s.exact[word] >> (j & 63) & 1:
+                        memset(&s.sums[j], 0, sizeof(Sum))
+                        continue
+                    ids[n], commit[n] = j, s.touched[word] >> (j & 63) & 1
+                    n += 1
+                    if n == CHUNK:
+                        self.step_chunk(s, p, n, ids, commit, &window)
+                        n = 0
+                s.touched[word] = s.looks[word] = 0
+        if n:
+            self.step_chunk(s, p, n, ids, commit, &window)
+
+    cdef void step_chunk(self, Sums s, Population p, Py_ssize_t n, const int32_t *ids, const uint8_t *commit,
+                         const Window *window) noexcept nogil:
+        cdef uint8_t fails[CHUNK]
+        cdef double respite[CHUNK]
+        cdef Py_ssize_t k
+        p.kernel().step(n, ids, commit, p.rows, p.coefs, p.coef_stride, s.same, s.sums, window, fails, respite)
+        for k in range(n):
+            memset(&s.sums[ids[k]], 0, sizeof(Sum))
+            if fails[k]:
+                self.touch(p, ids[k])
+                self.take_exactly(s, ids[k])
+            elif respite[k] < INFINITY:
+                self.watch_out(p, ids[k], later(self.plan.limit, respite[k]))
+
+    cdef inline void take_exactly(self, Sums s, Py_ssize_t j) noexcept nogil:
+        s.exact[j >> 6] |= <uint64_t> 1 << (j & 63)
+        self.exact += 1
+
+    cdef void recollect(self, const Flight *f) noexcept nogil:
+        """The arrivals of a visit at neurons whose arrivals are taken one by one."""
+        self.recollect_row(<Rows> self.engine.projection[f.projection], f)
+
+    cdef void recollect_row(self, Rows rows, const Flight *f) noexcept nogil:
+        cdef const uint64_t *exact = (<Sums> self.plan.sums[rows.post.index]).exact
+        cdef const int32_t *target = rows.targets()
+        cdef int64_t k, start = rows.start(f.source)
+        for k in range(f.cursor, f.stop):
+            if exact[target[k] >> 6] >> (target[k] & 63) & 1 and self.plan.owner[rows.post.word + (target[k] >> 6)] == self.index:
+                self.recollect_one(rows, f, k, start)
+
+    cdef void recollect_one(self, Rows rows, const Flight *f, int64_t k, int64_t start) noexcept nogil:
+        cdef Time t = later(f.departure, value(rows.delays, k))
+        cdef double ahead = elapsed(self.plan.start, t), offset = self.plan.start.offset + max(ahead, 0.0)
+        cdef Incoming *arrival = <Incoming *> self.add(&self.separate, sizeof(Incoming))
+        if arrival != NULL and value(rows.weights, k) == 0.0:
+            self.separate.n -= 1
+        elif arrival != NULL:
+            arrival.offset, arrival.w = t.offset if t.epoch == self.plan.start.epoch else offset, value(rows.weights, k)
+            arrival.source, arrival.projection, arrival.target = <uint32_t> f.source, f.projection, rows.target[k]
+            arrival.cursor = <int32_t> (k - start)
+
     # ---- small things
 
     cdef inline Slot *slot(self, int64_t window) noexcept nogil:
@@ -549,10 +765,10 @@ cdef class Worker:
         cdef Slot *slot
         for k in range(self.plan.window, self.plan.window + SLOTS):
             slot = self.slot(k)
-            if slot.flights.n or slot.sources.n or slot.neurons.n or (k == self.window and self.held.n):
+            if slot.flights.n or slot.sources.n or slot.neurons.n or (k == self.window and self.held.n + self.held_spikes.n):
                 return k
             for to in range(self.n_workers):
-                if k != self.window and slot.mail[to].n:            # that of the window itself has been read
+                if k != self.window and slot.mail[to].n + slot.spikes[to].n:        # that of the window itself has been read
                     return k
         return -1
 
@@ -599,7 +815,7 @@ cdef void live(Worker w, Life p, const Touch *touch) noexcept nogil:
     cdef const double *q = p.q(j)
     cdef Incoming *arrival = in_order(touch.first)
     cdef Seat *seat = &plan.seats[p.first + j]
-    cdef bint alarmed = seat.look == plan.window        # else it does not spike before it receives something
+    cdef bint alarmed = seat.look == plan.window or plan.sums[p.index] != NULL  # else it receives something before it spikes
     cdef Time t = plan.start, alarm
     seat.place = 0
     while arrival != NULL:
@@ -644,31 +860,45 @@ cdef bint move_on(Rows rows, Flight *f, Time now) noexcept nogil:
 cdef class Windows:
     """The windowed executor of an engine. Between `open` and `close` alarms and flights are here, else in the engine."""
     cdef readonly Engine engine
-    cdef readonly list workers
+    cdef readonly list workers, sums
     cdef void **worker
     cdef Plan plan
     cdef readonly double longest                # window [ms]
+    cdef readonly int64_t exact                 # times a neuron's window was lived through, its sums being too large a risk
     cdef int64_t arrivals, touches              # since the length was last chosen; a neuron is touched once in a window
     cdef Time end                               # of the run
     cdef int64_t quota                          # events left until it pauses
     cdef int code
 
-    def __cinit__(self, Engine engine, double length, int threads):
-        cdef int64_t k
+    def __cinit__(self, Engine engine, double length, int threads, bint summing=False):
+        cdef int64_t k, words = 0, share
         cdef Worker worker
+        cdef Population p
         self.engine = engine
         self.plan.n_workers = self.plan.barrier.parties = threads
-        self.longest, self.plan.per_ms = length, 1.0 / length
+        self.longest, self.plan.per_ms = length, floor(1.0 / length + 0.5)
+        for p in engine.populations:
+            p.word = words
+            words += (p.n + 63) >> 6
         self.plan.seats = <Seat *> calloc(engine.n + 1, sizeof(Seat))
         self.plan.is_lif = <uint8_t *> malloc(len(engine.populations) + 1)
-        self.plan.owner = <uint8_t *> malloc((engine.n >> BLOCK_BITS) + 1)
+        self.plan.owner = <uint8_t *> malloc(words + 1)
+        self.plan.sums = <void **> calloc(len(engine.populations) + 1, sizeof(void *))
         self.worker = self.plan.workers = <void **> malloc(threads * sizeof(void *))
-        if self.plan.seats == NULL or self.plan.is_lif == NULL or self.plan.owner == NULL or self.worker == NULL:
+        if (self.plan.seats == NULL or self.plan.is_lif == NULL or self.plan.owner == NULL or self.plan.sums == NULL
+                or self.worker == NULL):
             raise MemoryError(f"Windows: no memory for {engine.n} neurons")
-        for k, population in enumerate(engine.populations):
-            self.plan.is_lif[k] = isinstance(population, LIFPopulation)
-        for k in range((engine.n >> BLOCK_BITS) + 1):
-            self.plan.owner[k] = k % threads
+        self.sums = []
+        for p in engine.populations:
+            self.plan.is_lif[p.index] = isinstance(p, LIFPopulation)
+            share = max((((p.n + 63) >> 6) + threads - 1) // threads, 1)        # of a worker, in words
+            for k in range((p.n + 63) >> 6):
+                self.plan.owner[p.word + k] = k // share
+            if summing and p.kernel() != NULL:
+                sums = Sums(p, share)
+                self.sums.append(sums)
+                self.plan.sums[p.index] = <void *> sums
+        self.plan.summing = len(self.sums) > 0
         self.workers = []
         for k in range(threads):
             worker = Worker(engine, k, threads)
@@ -680,6 +910,7 @@ cdef class Windows:
         free(self.plan.seats)
         free(self.plan.is_lif)
         free(self.plan.owner)
+        free(self.plan.sums)
         free(self.worker)
 
     @property
@@ -727,6 +958,8 @@ cdef class Windows:
             length /= 2.0
         elif 2 * self.arrivals < 3 * self.touches:
             length *= 2.0
+        if self.plan.summing:               # (sums are those of a window)
+            length = self.length
         self.arrivals = self.touches = 0
         if self.plan.window > RENUMBER or 2.0 ** -FINEST <= length <= self.longest and length != self.length:
             self.close()
@@ -778,11 +1011,12 @@ cdef class Windows:
         self.arrivals += w.synaptic_events
         self.touches += w.touches
         self.quota -= w.synaptic_events + w.solver_steps
+        self.exact += w.exact
         self.engine.synaptic_events += w.synaptic_events
         self.engine.solver_steps += w.solver_steps
         self.engine.predictions += w.predictions
         self.engine.n_spikes += w.n_spikes
-        w.synaptic_events = w.solver_steps = w.predictions = w.n_spikes = w.touches = 0
+        w.synaptic_events = w.solver_steps = w.predictions = w.n_spikes = w.touches = w.exact = 0
 
     cdef void judge_all(self) noexcept nogil:
         """Of what went wrong, report what did so first."""
@@ -847,7 +1081,7 @@ cdef class Windows:
     cdef void settle(self, Population p, Py_ssize_t j) noexcept nogil:
         """After a step of neuron j's injected current."""
         p.mark[j] = 0
-        (<Worker> self.worker[self.plan.owner[(p.first + j) >> BLOCK_BITS]]).watch_out(p, j, p.alarm(j))
+        (<Worker> self.worker[self.plan.owner[p.word + (j >> 6)]]).watch_out(p, j, p.alarm(j))
         self.engine.predictions += 1
         if self.engine.watch_view[p.first + j] & WATCH_STATE:
             self.engine.trace_state(<Log> self.engine.trace[p.index], p, j)
@@ -869,6 +1103,8 @@ cdef class Windows:
         cdef Population p
         cdef Plan *plan = &self.plan
         rows = [self.engine.projections[i] for indices in self.engine.outgoing for i in indices]
+        for sums in self.sums:
+            sums.set_quanta(max([r.largest for r in self.engine.projections if r.post is sums.p], default=0.0), self.longest)
         plan.prompt = any((<Population> self.engine.populations[r.pre]).is_source and r.shortest < self.longest for r in rows)
         plan.epoch, plan.window = epoch, <int64_t> (offset * plan.per_ms)
         for k in range(self.engine.n):
@@ -876,14 +1112,16 @@ cdef class Windows:
         for k in range(n):
             f = flights.heap[k]
             if f.source >= 0:
-                (<Worker> self.worker[plan.owner[f.source >> BLOCK_BITS]]).send_off(<Rows> self.engine.projection[f.projection], &f)
+                p = self.engine.populations[self.engine.owner[f.source]]
+                (<Worker> self.worker[plan.owner[p.word + ((f.source - p.first) >> 6)]]).send_off(
+                    <Rows> self.engine.projection[f.projection], &f)
         entries = flights.dump()
         flights.load(entries[entries["source"] < 0])
         for k in range(alarms.n):
             alarm = alarms.heap[k]
             alarms.place[alarm.neuron] = -1
             p = self.engine.populations[self.engine.owner[alarm.neuron]]
-            (<Worker> self.worker[plan.owner[alarm.neuron >> BLOCK_BITS]]).watch_out(p, alarm.neuron - p.first, alarm.time)
+            (<Worker> self.worker[plan.owner[p.word + ((alarm.neuron - p.first) >> 6)]]).watch_out(p, alarm.neuron - p.first, alarm.time)
         alarms.n = 0
         self.look_ahead()
 
@@ -899,7 +1137,7 @@ cdef class Windows:
                 slot = w.slot(window)
                 slot.flights.n = 0
                 for to in range(self.plan.n_workers):
-                    slot.mail[to].n = 0
+                    slot.mail[to].n = slot.spikes[to].n = 0
                 self.hand_back(window, &slot.sources)
                 self.hand_back(window, &slot.neurons)
             n = w.in_flight(self.engine.now, <Flight *> w.flights.data)
@@ -907,7 +1145,7 @@ cdef class Windows:
                 raise MemoryError("Windows: no memory for the spikes in flight")
             for k in range(n):
                 self.engine.flights.push(<Flight *> w.flights.data + k)
-            w.flights.n = w.settled = w.held.n = 0
+            w.flights.n = w.settled = w.held.n = w.held_spikes.n = 0
             w.window = -1
         self.engine.flights.pushes, self.engine.alarms.moves = pushes, moves
 
@@ -950,3 +1188,19 @@ def window_length(Engine engine):
         if not pre.is_source:
             shortest = min(shortest, delay)
     return 2.0 ** floor(np.log2(shortest))
+
+
+def summing_length(Engine engine, double wanted=1.0):
+    """The length of windows of which arrivals are summed [ms], a fraction 1/n of a millisecond, at most `wanted`."""
+    cdef Rows rows
+    cdef Population p
+    longest = wanted
+    for p in engine.populations:
+        if p.kernel() != NULL:
+            longest = min(longest, p.longest_window())
+    for k in [k for indices in engine.outgoing for k in indices]:
+        rows = engine.projections[k]
+        p = engine.populations[rows.pre]
+        if not p.is_source:
+            longest = min(longest, rows.shortest * (1.0 - 2.0 ** -40))       # a boundary is rounded as a time is
+    return 1.0 / np.ceil(1.0 / longest)

@@ -109,6 +109,15 @@ cdef class LIFPopulation(Population):
         wait = (1.0 - MARGIN) * g / ((J - p.a * s.u) + MARGIN * (fabs(J) + p.a * fabs(s.u)))
         return wait if wait > 0.0 else 0.0
 
+    cdef const Kernel *kernel(self) noexcept nogil:
+        return &lif_kernel if self.mode != EDGE else NULL
+
+    def longest_window(self):
+        a, b = np.asarray(self.coef)[:, 0], np.asarray(self.coef)[:, 1]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            peak = np.where(a == b, 1.0 / a, np.log(b / a) / (b - a))
+        return float(np.min(peak))
+
     cdef void reset(self, Neuron *n, const double *q, bint falls) noexcept nogil:
         cdef const LIFCoef *p = <const LIFCoef *> q
         reset_membrane(&(<LIFState *> n).u, p.c, p.r, self.mode, falls)

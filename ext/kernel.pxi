@@ -1,0 +1,27 @@
+# What a model supplies to sum the arrivals of a window: see sums.pxi; in C, because it is vector code.
+
+cdef extern from "sums.h" nogil:
+    enum:
+        CHUNK
+    ctypedef struct Sum:
+        int64_t excitation[2]
+        int64_t inhibition[2]
+    ctypedef struct Effects:
+        double f[4][64]
+    ctypedef struct Window:
+        double epoch, offset, length, end_epoch, end_offset
+        double quantum[2]
+    ctypedef struct Kernel:
+        void (*effects)(int64_t n, const double *x, const int32_t *target, const double *rows, int64_t stride,
+                        const double *quantum, int same, Effects *e) noexcept nogil
+        void (*step)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
+                     int same, const Sum *sums, const Window *window, uint8_t *fails, double *respite) noexcept nogil
+    const Kernel lif_kernel "eventsim_lif_kernel"
+    int64_t add_effects "eventsim_add" (int64_t n, const int32_t *target, const float *f32, const double *f64, int64_t stride,
+                                        const Effects *e, int each, int32_t lo, int32_t hi, Sum *sums, uint64_t *touched)
+
+cdef extern from *:
+    """
+    #define eventsim_lowest(word) __builtin_ctzll(word)
+    """
+    int lowest "eventsim_lowest" (uint64_t word) noexcept nogil

@@ -1,0 +1,54 @@
+# The arrivals of a window as sums.
+#
+# Membranes are linear: what arrivals do to a neuron by the end of a window is the sum of what each does alone, so long as
+# the neuron does not spike in between. Each is one load, two multiplications and two additions of integers, in any order.
+# Then one bound says, for each neuron, whether it may reach its threshold within the window. If not - nearly always - the
+# closed form and the sums give its state at the end, exactly. If it may, its arrivals are taken one by one.
+
+cdef extern from *:
+    """
+    #include <math.h>
+    """
+    double ldexp(double x, int exponent) noexcept nogil
+    double frexp(double x, int *exponent) noexcept nogil
+
+cdef enum:
+    FINENESS = 44               # binary digits of the largest effect; 2**(62 - FINENESS) of them can be summed
+
+cdef double quantum(double largest) noexcept nogil:
+    """A power of two: the largest effect is 2**FINENESS of it, or a little less."""
+    cdef int exponent
+    frexp(largest, &exponent)
+    return ldexp(1.0, max(exponent, -900) - FINENESS)
+
+@cython.final
+cdef class Sums:
+    """Those of a population."""
+    cdef readonly Population p
+    cdef Sum *sums                              # of each neuron
+    cdef uint64_t *touched                      # one bit for each: has it arrivals among the sums,
+    cdef uint64_t *looks                        # must its threshold be looked at,
+    cdef uint64_t *exact                        # are its arrivals taken one by one?
+    cdef Py_ssize_t share                       # neurons of each worker
+    cdef bint same                              # tau_syn_ex = tau_syn_in everywhere
+    cdef double quanta[2]                       # see sums.h
+
+    def __cinit__(self, Population p, Py_ssize_t words):
+        cdef Py_ssize_t n = p.n + 64
+        self.p, self.share = p, 64 * words
+        self.sums = <Sum *> calloc(n, sizeof(Sum))
+        self.touched = <uint64_t *> calloc(3 * (n >> 6), sizeof(uint64_t))
+        if self.sums == NULL or self.touched == NULL:
+            raise MemoryError(f"Windows: no memory for {p.n} neurons")
+        self.looks = self.touched + (n >> 6)
+        self.exact = self.looks + (n >> 6)
+
+    def __dealloc__(self):
+        free(self.sums)
+        free(self.touched)
+
+    def set_quanta(self, double weight, double length):
+        """For weights up to `weight` and windows up to `length`."""
+        cdef double[:, ::1] coef = self.p.coef_view
+        self.same = bool(np.all(np.asarray(coef)[:, 1] == np.asarray(coef)[:, 2]))
+        self.quanta[0], self.quanta[1] = quantum(weight * length), quantum(weight)
