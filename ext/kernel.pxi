@@ -6,6 +6,9 @@ cdef extern from "sums.h" nogil:
     ctypedef struct Sum:
         int64_t excitation[2]
         int64_t inhibition[2]
+    ctypedef struct Pool:
+        Sum *sums
+        int64_t n, capacity
     ctypedef struct Effects:
         double f[4][64]
     ctypedef struct Window:
@@ -15,10 +18,12 @@ cdef extern from "sums.h" nogil:
         void (*effects)(int64_t n, const double *x, const int32_t *target, const double *rows, int64_t stride,
                         const double *quantum, int same, Effects *e) noexcept nogil
         void (*step)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
-                     int same, const Sum *sums, const Window *window, uint8_t *fails, double *respite) noexcept nogil
+                     int same, const int32_t *place, const Sum *sums, const Window *window, uint8_t *fails, double *respite) noexcept nogil
     const Kernel lif_kernel "eventsim_lif_kernel"
     int64_t add_effects "eventsim_add" (int64_t n, const int32_t *target, const float *f32, const double *f64, int64_t stride,
-                                        const Effects *e, int each, int32_t lo, int32_t hi, Sum *sums, uint64_t *touched)
+                                        const Effects *e, int each, int32_t lo, int32_t hi, int32_t *place, Pool *pool,
+                                        uint64_t *touched)
+    int reserve "eventsim_reserve" (Pool *pool, int64_t more)
 
 cdef extern from *:
     """

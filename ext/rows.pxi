@@ -11,7 +11,8 @@ cdef class Rows:
     cdef readonly int port
     cdef readonly Py_ssize_t first              # global id of the first source
     cdef readonly int pre                       # source population
-    cdef object least, most                     # see `shortest`, `largest`
+    cdef object least, most, span               # see `shortest`, `largest`, `segment`
+    cdef bint visited                           # by windows: see `Worker.visit`
 
     def __init__(self, Population pre, Population post, int port, indptr, indices, weight, delay):
         self.pre, self.first, self.post, self.port = pre.index, pre.first, post, port
@@ -34,6 +35,12 @@ cdef class Rows:
         if self.most is None:
             self.most = max(abs(float(self.weight.min())), abs(float(self.weight.max()))) if len(self.indices) else 0.0
         return self.most
+
+    def segment(self, double length):
+        """How many synapses of a row are due in a window of `length` [ms], on average."""
+        if self.span is None:
+            self.span = float(self.delay.max()) - self.shortest if len(self.indices) else 0.0
+        return len(self.indices) / max(np.count_nonzero(np.diff(self.indptr)), 1) / (1.0 + self.span / length)
 
     def set_weight(self, weight):
         """Replace the weights, (m,) in row order or (1,)."""

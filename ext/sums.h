@@ -8,6 +8,7 @@
 #ifndef EVENTSIM_SUMS_H
 #define EVENTSIM_SUMS_H
 #include "elementary.h"
+#include <stdlib.h>
 
 enum { LANES_AT_ONCE = 8, CHUNK = 64 };
 
@@ -35,44 +36,75 @@ INLINE int64_t in_quanta(double x)          /* to the nearest; |x| < 2^51 */
     return bits - origin;
 }
 
-INLINE void add_effect(Sum *s, double w, double membrane, double current, int inhibits)
+/* The sums of those neurons that have any in this window, one behind the other, so that they stay in the cache: place[j] is
+ * where, 0 if neuron j has none. sums[0] is of nobody, 0. */
+typedef struct { Sum *sums; int64_t n, capacity; } Pool;
+
+static int eventsim_reserve(Pool *pool, int64_t more)       /* -1: no memory */
 {
-    int64_t *v = inhibits ? s->inhibition : s->excitation;
-    v[0] += in_quanta(w * membrane);
-    v[1] += in_quanta(w * current);
+    const int64_t capacity = pool->n + more > 2 * pool->capacity ? pool->n + more : 2 * pool->capacity;
+    Sum *sums;
+    if (pool->n + more <= pool->capacity)
+        return 0;
+    sums = (Sum *)realloc(pool->sums, (capacity + 64) * sizeof(Sum));
+    if (!sums)
+        return -1;
+    if (!pool->sums) {
+        memset(sums, 0, sizeof(Sum));
+        pool->n = 1;
+    }
+    pool->sums = sums;
+    pool->capacity = capacity + 64;
+    return 0;
 }
 
 /* n synapses onto targets from lo to hi - 1 (others are skipped); those of no weight touch nobody. `each` is 0 if all arrive
- * at once: then the first effect is that of all. Returns how many there were. */
+ * at once: then the first effect is that of all. Returns how many there were; room has been reserved. */
 #define ADD(NAME, WEIGHT)                                                                                              \
     INLINE int64_t NAME(int64_t n, const int32_t *target, const WEIGHT *weight, int64_t stride, const Effects *e,      \
-                        int each, int32_t lo, int32_t hi, Sum *sums, uint64_t *touched)                                \
+                        int each, int32_t lo, int32_t hi, int32_t *place, Pool *pool, uint64_t *touched)               \
     {                                                                                                                  \
-        int64_t i, count = 0;                                                                                          \
+        int64_t i, count = 0, used = pool->n;                                                                          \
+        Sum *sums = pool->sums;                                                                                        \
         for (i = 0; i < n; i++) {                                                                                      \
             const int32_t j = target[i];                                                                               \
             const double w = weight[stride * i];                                                                       \
             const int inhibits = w < 0.0;                                                                              \
             const int64_t k = each ? i : 0;                                                                            \
+            int64_t *v;                                                                                                \
             if ((uint32_t)(j - lo) >= (uint32_t)(hi - lo))                                                             \
                 continue;                                                                                              \
-            add_effect(&sums[j], w, e->f[2 * inhibits][k], e->f[2 * inhibits + 1][k], inhibits);                       \
-            touched[j >> 6] |= (uint64_t)(w != 0.0) << (j & 63);                                                       \
             count++;                                                                                                   \
+            if (w == 0.0)                                                                                              \
+                continue;                                                                                              \
+            if (place[j] == 0) {                                                                                       \
+                place[j] = (int32_t)used;                                                                              \
+                memset(&sums[used++], 0, sizeof(Sum));                                                                 \
+                touched[j >> 6] |= (uint64_t)1 << (j & 63);                                                            \
+            }                                                                                                          \
+            v = inhibits ? sums[place[j]].inhibition : sums[place[j]].excitation;                                      \
+            v[0] += in_quanta(w * e->f[2 * inhibits][k]);                                                              \
+            v[1] += in_quanta(w * e->f[2 * inhibits + 1][k]);                                                          \
         }                                                                                                              \
+        pool->n = used;                                                                                                \
         return count;                                                                                                  \
     }
 ADD(add_floats, float)
 ADD(add_doubles, double)
 
 static int64_t eventsim_add(int64_t n, const int32_t *target, const float *f32, const double *f64, int64_t stride,
-                            const Effects *e, int each, int32_t lo, int32_t hi, Sum *sums, uint64_t *touched)
+                            const Effects *e, int each, int32_t lo, int32_t hi, int32_t *place, Pool *pool, uint64_t *touched)
 {
     if (f32)
-        return each ? add_floats(n, target, f32, stride, e, 1, lo, hi, sums, touched)
-                    : add_floats(n, target, f32, stride, e, 0, lo, hi, sums, touched);
-    return each ? add_doubles(n, target, f64, stride, e, 1, lo, hi, sums, touched)
-                : add_doubles(n, target, f64, stride, e, 0, lo, hi, sums, touched);
+        return each ? add_floats(n, target, f32, stride, e, 1, lo, hi, place, pool, touched)
+                    : add_floats(n, target, f32, stride, e, 0, lo, hi, place, pool, touched);
+    return each ? add_doubles(n, target, f64, stride, e, 1, lo, hi, place, pool, touched)
+                : add_doubles(n, target, f64, stride, e, 0, lo, hi, place, pool, touched);
+}
+
+INLINE double larger(double a, double b)
+{
+    return a > b ? a : b;
 }
 
 /* ---- leaky integrate-and-fire with two exponential currents: models/lif.pxi
@@ -157,7 +189,7 @@ INLINE void lif_factors(const double *a, const double *b_ex, const double *b_in,
 /* Take n neurons to the end of the window, where they certainly do not spike in it (fails = 0); the row is written if
  * there was anything to commit. `respite`: how long after the end of the window they will not, if nothing arrives. */
 LANES void eventsim_lif_step(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows,
-                             int64_t stride, int same, const Sum *sums, const Window *window, uint8_t *fails, double *respite)
+                             int64_t stride, int same, const int32_t *place, const Sum *sums, const Window *window, uint8_t *fails, double *respite)
 {
     double a[LANES_AT_ONCE], b_ex[LANES_AT_ONCE], b_in[LANES_AT_ONCE], k[LANES_AT_ONCE], c[LANES_AT_ONCE];
     double u[LANES_AT_ONCE], I_ex[LANES_AT_ONCE], I_in[LANES_AT_ONCE], I_e[LANES_AT_ONCE], late[LANES_AT_ONCE];
@@ -175,6 +207,7 @@ LANES void eventsim_lif_step(int64_t n, const int32_t *ids, const uint8_t *commi
         for (l = 0; l < LANES_AT_ONCE; l++) {
             const int32_t j = ids[i + (l < m ? l : 0)];
             const LIFNeuron *s = (const LIFNeuron *)neurons + j;
+            const Sum *sum = sums + place[j];
             late[l] = (window->epoch - s->epoch) + (window->offset - s->offset);
             rest[l] = (s->free_epoch - s->epoch) + (s->free_offset - s->offset);
             after[l] = (s->free_epoch - window->end_epoch) + (s->free_offset - window->end_offset);
@@ -182,10 +215,10 @@ LANES void eventsim_lif_step(int64_t n, const int32_t *ids, const uint8_t *commi
             I_ex[l] = s->I_ex;
             I_in[l] = s->I_in;
             I_e[l] = s->I_e;
-            M_ex[l] = q_0 * (double)sums[j].excitation[0];
-            S_ex[l] = q_1 * (double)sums[j].excitation[1];
-            M_in[l] = q_0 * (double)sums[j].inhibition[0];
-            S_in[l] = q_1 * (double)sums[j].inhibition[1];
+            M_ex[l] = q_0 * (double)sum->excitation[0];
+            S_ex[l] = q_1 * (double)sum->excitation[1];
+            M_in[l] = q_0 * (double)sum->inhibition[0];
+            S_in[l] = q_1 * (double)sum->inhibition[1];
             latest = late[l] > latest ? late[l] : latest;
         }
         if (stride || i == 0) {
@@ -212,25 +245,25 @@ LANES void eventsim_lif_step(int64_t n, const int32_t *ids, const uint8_t *commi
             /* Currents are largest where they begin, if positive, and where they end, if negative. Under the sum of those,
              * u moves one way, so it is largest at one of the ends; arrivals of excitation add what they add at the end,
              * as the window is not longer than their response takes to rise; those of inhibition add nothing. */
-            double J = k[l] * ((I_ex[l] > 0.0 ? I_ex[l] : I_ex[l] * f.ex[l]) + (I_in[l] > 0.0 ? I_in[l] : I_in[l] * f.in[l])
-                               + I_e[l]);
-            double end = u[l] * f.m[l] + J * f.k_0[l], top = (u[l] > end ? u[l] : end) + k[l] * M_ex[l];
-            double noise = ulps * (fabs(u[l]) + fabs(c[l]) + fabs(J) * f.k_0[l] + k[l] * M_ex[l]);
-            double v = u[l] * f.m[l] + k[l] * ((I_ex[l] * f.k_ex[l] + M_ex[l]) + (I_in[l] * f.k_in[l] + M_in[l])
-                                               + I_e[l] * f.k_0[l]);
-            int resting = rest[l] > 0.0 && after[l] >= 0.0;
-            safe[l] = resting ? 1.0 : rest[l] > 0.0 ? 0.0 : top + noise < c[l] ? 1.0 : 0.0;
-            u[l] = resting ? u[l] : v;
-            I_ex[l] = I_ex[l] * f.ex[l] + S_ex[l];
-            I_in[l] = I_in[l] * f.in[l] + S_in[l];
-            safe[l] = (u[l] - u[l]) + (I_ex[l] - I_ex[l]) + (I_in[l] - I_in[l]) == 0.0 ? safe[l] : 0.0;
-            /* as in LIFPopulation.respite */
-            J = k[l] * ((same ? (I_ex[l] + I_in[l] > 0.0 ? I_ex[l] + I_in[l] : 0.0)
-                              : (I_ex[l] > 0.0 ? I_ex[l] : 0.0) + (I_in[l] > 0.0 ? I_in[l] : 0.0)) + I_e[l]);
-            wait[l] = (1.0 - margin) * (c[l] - u[l]) / ((J - a[l] * u[l]) + margin * (fabs(J) + a[l] * fabs(u[l])));
-            wait[l] = wait[l] > 0.0 ? wait[l] : 0.0;
-            wait[l] = J < a[l] * c[l] - margin * (fabs(J) + a[l] * fabs(c[l])) ? (double)INFINITY : wait[l];
-            wait[l] += after[l] > 0.0 ? after[l] : 0.0;
+            const double x = I_ex[l] * f.ex[l], y = I_in[l] * f.in[l];
+            const double J = k[l] * (larger(I_ex[l], x) + larger(I_in[l], y) + I_e[l]), more = k[l] * M_ex[l];
+            const double top = larger(u[l], u[l] * f.m[l] + J * f.k_0[l]) + more;
+            const double noise = ulps * (fabs(u[l]) + fabs(c[l]) + fabs(J) * f.k_0[l] + more);
+            const double v = u[l] * f.m[l] + k[l] * ((I_ex[l] * f.k_ex[l] + M_ex[l]) + (I_in[l] * f.k_in[l] + M_in[l])
+                                                     + I_e[l] * f.k_0[l]);
+            const double held = after[l] >= 0.0 ? 2.0 : 0.0;        /* resting to the end, or only for a part */
+            safe[l] = rest[l] > 0.0 ? held : top + noise < c[l] ? 1.0 : 0.0;
+            u[l] = safe[l] == 2.0 ? u[l] : v;
+            I_ex[l] = x + S_ex[l];
+            I_in[l] = y + S_in[l];
+        }
+        for (l = 0; l < LANES_AT_ONCE; l++) {                       /* as in LIFPopulation.respite */
+            const double sum = larger(I_ex[l] + I_in[l], 0.0), apart = larger(I_ex[l], 0.0) + larger(I_in[l], 0.0);
+            const double J = k[l] * ((same ? sum : apart) + I_e[l]), leak = a[l] * u[l], least = a[l] * c[l];
+            const double gap = (1.0 - margin) * (c[l] - u[l]), finite = (J - J) + (u[l] - u[l]);
+            const double w = larger(gap / ((J - leak) + margin * (fabs(J) + fabs(leak))), 0.0) + larger(after[l], 0.0);
+            safe[l] = finite == 0.0 ? safe[l] : 0.0;
+            wait[l] = J < least - margin * (fabs(J) + fabs(least)) ? (double)INFINITY : w;
         }
         for (l = 0; l < m; l++) {
             fails[i + l] = safe[l] == 0.0;
@@ -251,7 +284,7 @@ typedef struct {
     void (*effects)(int64_t n, const double *x, const int32_t *target, const double *rows, int64_t stride, const double *quantum,
                     int same, Effects *e);
     void (*step)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
-                 int same, const Sum *sums, const Window *window, uint8_t *fails, double *respite);
+                 int same, const int32_t *place, const Sum *sums, const Window *window, uint8_t *fails, double *respite);
 } Kernel;
 
 static const Kernel eventsim_lif_kernel = {eventsim_lif_effects, eventsim_lif_step};

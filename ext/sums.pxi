@@ -25,26 +25,34 @@ cdef double quantum(double largest) noexcept nogil:
 cdef class Sums:
     """Those of a population."""
     cdef readonly Population p
-    cdef Sum *sums                              # of each neuron
+    cdef Pool *pools                            # of each worker: the sums,
+    cdef int32_t *place                         # and where in its worker's pool each neuron has its own
     cdef uint64_t *touched                      # one bit for each: has it arrivals among the sums,
     cdef uint64_t *looks                        # must its threshold be looked at,
     cdef uint64_t *exact                        # are its arrivals taken one by one?
+    cdef int workers
     cdef Py_ssize_t share                       # neurons of each worker
     cdef bint same                              # tau_syn_ex = tau_syn_in everywhere
     cdef double quanta[2]                       # see sums.h
 
-    def __cinit__(self, Population p, Py_ssize_t words):
+    def __cinit__(self, Population p, Py_ssize_t words, int workers):
         cdef Py_ssize_t n = p.n + 64
         self.p, self.share = p, 64 * words
-        self.sums = <Sum *> calloc(n, sizeof(Sum))
+        self.workers = workers
+        self.place = <int32_t *> calloc(n, sizeof(int32_t))
+        self.pools = <Pool *> calloc(workers, sizeof(Pool))
         self.touched = <uint64_t *> calloc(3 * (n >> 6), sizeof(uint64_t))
-        if self.sums == NULL or self.touched == NULL:
+        if self.place == NULL or self.pools == NULL or self.touched == NULL:
             raise MemoryError(f"Windows: no memory for {p.n} neurons")
         self.looks = self.touched + (n >> 6)
         self.exact = self.looks + (n >> 6)
 
     def __dealloc__(self):
-        free(self.sums)
+        cdef int k
+        for k in range(self.workers if self.pools != NULL else 0):
+            free(self.pools[k].sums)
+        free(self.pools)
+        free(self.place)
         free(self.touched)
 
     def set_quanta(self, double weight, double length):

@@ -43,6 +43,7 @@ cdef enum:
     SLOTS = 1024                # windows a wheel reaches ahead; what is due later is filed near its end, and again from there
     SPARES = 64                 # emptied lists whose memory is kept for others
     AHEAD = 8                   # neurons ahead for which memory is fetched
+    LONG_SEGMENT = 8            # a spike with so many arrivals in a window is not sent, but visited in each
     MANY = 8                    # arrivals at a neuron in a window
     RENUMBER = 1 << 30          # windows after which they are counted from 0 again
     FINEST = 20                 # a window is no shorter than 2**-20 ms
@@ -74,6 +75,11 @@ cdef struct Departure:
 cdef struct Seat:               # of each neuron
     int32_t look                # the window in which to look whether it spikes: see `Worker.watch_out`
     int32_t place               # among those with arrivals in the present window, from 1 on
+
+cdef struct Lot:                # of neurons
+    Py_ssize_t n
+    int32_t ids[CHUNK]
+    uint8_t commit[CHUNK]       # is there anything to commit, or is it only a look?
 
 cdef struct Bag:                # a growing array
     char *data
@@ -216,6 +222,12 @@ cdef class Worker:
     cdef Bag visits                             # Flight: what has been summed in this window, from `cursor` to `stop`
     cdef Bag separate                           # Incoming: the same, at neurons whose arrivals must be taken one by one
     cdef int64_t exact                          # neurons of this kind
+    cdef int whole                              # the window is not cut
+    cdef double end_offset                      # where it ends [ms], from the beginning of its millisecond
+    cdef double lot_x[CHUNK]                    # arrivals to be summed,
+    cdef double lot_weight[CHUNK]
+    cdef int32_t lot_target[CHUNK]
+    cdef Py_ssize_t lot_n, lot_of               # their number, and the population of their targets
     cdef readonly Log spikes                    # of this window: epoch, offset, global id
     cdef readonly list traces                   # as in the engine, of this window
     cdef void **trace
@@ -293,6 +305,7 @@ cdef class Worker:
         cdef Touch *touched
         cdef Py_ssize_t k
         self.touched.n = 0
+        self.end_offset = elapsed(at_time(plan.start.epoch, 0.0), plan.limit)
         for k in range(plan.n_workers):
             self.receive(&(<Worker> plan.workers[k]).slot(plan.window).mail[self.index])
         if plan.summing:
@@ -306,8 +319,6 @@ cdef class Worker:
                 live(self, <LIFPopulation> self.engine.population[touched[k].who.population], &touched[k])
             else:
                 live(self, <Population> self.engine.population[touched[k].who.population], &touched[k])
-        if plan.summing:
-            self.separate.n = 0
         self.ring_all(&self.slot(plan.window).neurons)
         self.depart()
         self.next = self.next_window()
@@ -377,7 +388,7 @@ cdef class Worker:
         f.arrival = later(f.departure, value(rows.delays, f.stop - 1))
         self.file(&self.flights, f)
         f.arrival = later(f.departure, value(rows.delays, f.cursor))
-        if self.plan.sums[rows.post.index] != NULL and before(f.departure, f.arrival):
+        if rows.visited:
             for to in range(self.n_workers):
                 self.file(&self.slot(self.window_of(f.arrival)).spikes[to], f)
         else:
@@ -430,20 +441,59 @@ cdef class Worker:
     # ---- sweep
 
     cdef void receive(self, Bag *mail) noexcept nogil:
-        """Hang arrivals on their targets."""
+        """Hang arrivals on their targets, or sum them."""
         cdef Incoming *arrival = <Incoming *> mail.data
         cdef Py_ssize_t k
         cdef bint cut = before(self.plan.limit, self.start_of(self.plan.window + 1))
         for k in range(mail.n):
-            if k + 2 * AHEAD < mail.n:
-                prefetch(self.seat(&arrival[k + 2 * AHEAD]))
+            if k + 2 * CHUNK < mail.n:
+                self.fetch_seat(&arrival[k + 2 * CHUNK])
             if cut and not before(at_time(self.plan.start.epoch, arrival[k].offset), self.plan.limit):
                 self.hold(&arrival[k])
+                arrival[k].w = 0.0
                 continue
             self.synaptic_events += 1
             if arrival[k].w == 0.0 and not (<Rows> self.engine.projection[arrival[k].projection]).post.replaying:
                 continue                # as in `Population.receive_row`
+            if self.plan.summing and self.add_one(&arrival[k], (<Rows> self.engine.projection[arrival[k].projection]).post):
+                continue
             self.hang(&arrival[k])
+        self.add_lot()
+
+    cdef inline bint add_one(self, const Incoming *arrival, Population p) noexcept nogil:
+        """Sum an arrival, if those of its target are summed: a lot at a time."""
+        cdef Py_ssize_t n = self.lot_n
+        if self.plan.sums[p.index] == NULL:
+            return False
+        if n and (n == CHUNK or p.index != self.lot_of):
+            self.add_lot()
+            n = 0
+        self.lot_of = p.index
+        self.lot_x[n] = max(self.end_offset - arrival.offset, 0.0)
+        self.lot_weight[n], self.lot_target[n] = arrival.w, arrival.target
+        self.lot_n = n + 1
+        return True
+
+    cdef void add_lot(self) noexcept nogil:
+        if self.lot_n:
+            self.add_lot_to(<Population> self.engine.population[self.lot_of], <Sums> self.plan.sums[self.lot_of])
+            self.lot_n = 0
+
+    cdef void add_lot_to(self, Population p, Sums s) noexcept nogil:
+        cdef Effects e
+        p.kernel().effects(self.lot_n, self.lot_x, self.lot_target, p.coefs, p.coef_stride, s.quanta, s.same, &e)
+        if reserve(&s.pools[self.index], CHUNK + 1):
+            self.fail(NO_MEMORY, -1, self.plan.start)
+            return
+        add_effects(self.lot_n, self.lot_target, NULL, self.lot_weight, 1, &e, True, 0, <int32_t> p.n, s.place,
+                    &s.pools[self.index], s.touched)
+
+    cdef inline void fetch_seat(self, const Incoming *arrival) noexcept nogil:
+        cdef int32_t p = (<Rows> self.engine.projection[arrival.projection]).post.index
+        if self.plan.sums[p] != NULL:
+            prefetch(&(<Sums> self.plan.sums[p]).place[arrival.target])
+        else:
+            prefetch(self.seat(arrival))
 
     cdef inline void hang(self, Incoming *arrival) noexcept nogil:
         cdef Touch *touch = self.touch((<Rows> self.engine.projection[arrival.projection]).post, arrival.target)
@@ -517,7 +567,6 @@ cdef class Worker:
         is filed. To look too often changes nothing."""
         cdef int32_t *look = &self.plan.seats[p.first + j].look
         cdef int64_t window
-        cdef Touched *entry
         if alarm.epoch == INFINITY:
             return
         if isnan(alarm.epoch):
@@ -527,9 +576,7 @@ cdef class Worker:
         if self.plan.window <= look[0] <= window:
             return
         look[0] = <int32_t> window
-        entry = <Touched *> self.add(&self.slot(window).sources if p.is_source else &self.slot(window).neurons, sizeof(Touched))
-        if entry != NULL:
-            entry.population, entry.neuron = p.index, <int32_t> j
+        self.file_look(&self.slot(window).sources if p.is_source else &self.slot(window).neurons, p, j)
 
     cdef void spike(self, Population p, Py_ssize_t j, Time t) noexcept nogil:
         """A neuron has reached its threshold: see `Engine.threshold` and `Engine.spike`."""
@@ -566,35 +613,52 @@ cdef class Worker:
         cdef Plan *plan = self.plan
         cdef Touch *touch
         cdef Py_ssize_t k, received = self.touched.n
-        self.visits.n = 0
-        for k in range(received):
-            touch = <Touch *> self.touched.data + k
-            if plan.sums[touch.who.population] != NULL:
-                self.take_exactly(<Sums> plan.sums[touch.who.population], touch.who.neuron)
+        self.visits.n = self.separate.n = 0
+        self.whole = same(plan.limit, self.start_of(plan.window + 1))
         for k in range(plan.n_workers):
             self.visit_all(&(<Worker> plan.workers[k]).slot(plan.window).spikes[self.index])
         self.mark_looks(&self.slot(plan.window).neurons)
         for k in range(self.engine.traced.shape[0]):
             if plan.sums[k] != NULL:
                 self.step(<Sums> plan.sums[k], <Population> self.engine.population[k])
-        if self.touched.n:
+        if self.touched.n > received:
             for k in range(self.visits.n):
                 self.recollect(<Flight *> self.visits.data + k)
             for k in range(self.separate.n):
                 self.hang(<Incoming *> self.separate.data + k)
-            for k in range(self.touched.n):
+            for k in range(plan.n_workers):
+                self.recollect_mail(&(<Worker> plan.workers[k]).slot(plan.window).mail[self.index])
+            for k in range(received, self.touched.n):
                 touch = <Touch *> self.touched.data + k
-                if plan.sums[touch.who.population] != NULL:
-                    (<Sums> plan.sums[touch.who.population]).exact[touch.who.neuron >> 6] = 0
+                (<Sums> plan.sums[touch.who.population]).exact[touch.who.neuron >> 6] = 0
+
+    cdef void recollect_mail(self, Bag *mail) noexcept nogil:
+        cdef Incoming *arrival = <Incoming *> mail.data
+        cdef Py_ssize_t k
+        for k in range(mail.n):
+            if arrival[k].w != 0.0 and self.is_exact(&arrival[k], (<Rows> self.engine.projection[arrival[k].projection]).post):
+                self.hang(&arrival[k])
+
+    cdef inline bint is_exact(self, const Incoming *arrival, Population p) noexcept nogil:
+        cdef int32_t j = arrival.target
+        return self.plan.sums[p.index] != NULL and (<Sums> self.plan.sums[p.index]).exact[j >> 6] >> (j & 63) & 1
 
     cdef void visit_all(self, Bag *spikes) noexcept nogil:
         """Sum what the spikes in a list bring to own neurons."""
         cdef Flight *f = <Flight *> spikes.data
         cdef Py_ssize_t k
         for k in range(spikes.n):
-            if k + AHEAD < spikes.n:
-                self.fetch_row(<Rows> self.engine.projection[f[k + AHEAD].projection], f[k + AHEAD].cursor)
+            if k + 2 * AHEAD < spikes.n:
+                self.fetch_row(<Rows> self.engine.projection[f[k + 2 * AHEAD].projection], f[k + 2 * AHEAD].cursor)
+            if k + AHEAD // 2 < spikes.n:
+                self.fetch_sums(<Rows> self.engine.projection[f[k + AHEAD // 2].projection], &f[k + AHEAD // 2])
             self.visit(<Rows> self.engine.projection[f[k].projection], &f[k])
+
+    cdef inline void fetch_sums(self, Rows rows, const Flight *f) noexcept nogil:
+        cdef const int32_t *place = (<Sums> self.plan.sums[rows.post.index]).place
+        cdef int64_t k
+        for k in range(f.cursor, min(f.stop, f.cursor + AHEAD)):
+            prefetch(&place[rows.target[k]])
 
     cdef inline void visit(self, Rows rows, const Flight *f) noexcept nogil:
         self.add_row(rows, rows.post, <Sums> self.plan.sums[rows.post.index], f)
@@ -633,8 +697,11 @@ cdef class Worker:
             f32 = rows.weights.f32 + k * rows.weights.stride if rows.weights.f32 != NULL else NULL
             f64 = rows.weights.f64 + k * rows.weights.stride if rows.weights.f64 != NULL else NULL
             p.kernel().effects(n if each else 1, x, &rows.target[k], p.coefs, p.coef_stride, s.quanta, s.same, &e)
-            self.synaptic_events += add_effects(n, &rows.target[k], f32,
-                                                f64, rows.weights.stride, &e, each, lo, hi, s.sums, s.touched)
+            if reserve(&s.pools[self.index], n + 1):
+                self.fail(NO_MEMORY, -1, self.plan.start)
+                return
+            self.synaptic_events += add_effects(n, &rows.target[k], f32, f64, rows.weights.stride, &e, each, lo, hi, s.place,
+                                                &s.pools[self.index], s.touched)
             k += n
         rest = f[0]
         if k > f.cursor:
@@ -672,49 +739,70 @@ cdef class Worker:
         """Take own neurons of a population to the end of the window, but for those that may spike in it."""
         cdef Plan *plan = self.plan
         cdef Window window
-        cdef int32_t ids[CHUNK]
-        cdef uint8_t commit[CHUNK]
-        cdef uint8_t fails[CHUNK]
-        cdef double respite[CHUNK]
-        cdef Py_ssize_t k, word, n
+        cdef Lot lots[2]                # one is filled and fetched while the other waits
+        cdef Lot *lot = lots
+        cdef Py_ssize_t word
         cdef Py_ssize_t begin = min(s.share * self.index, p.n + 63) >> 6, end = min(s.share * (self.index + 1), p.n + 63) >> 6
-        cdef uint64_t bits
+        cdef uint64_t bits, touched
         cdef int32_t j
         window.epoch, window.offset, window.length = plan.start.epoch, plan.start.offset, elapsed(plan.start, plan.limit)
         window.end_epoch, window.end_offset = plan.limit.epoch, plan.limit.offset
         window.quantum[0], window.quantum[1] = s.quanta[0], s.quanta[1]
-        n = 0
+        if reserve(&s.pools[self.index], 1):
+            self.fail(NO_MEMORY, -1, plan.start)
+            return
+        lots[0].n = lots[1].n = 0
         for word in range(begin, end):
-            bits = s.touched[word] | s.looks[word]
-            if bits:
-                while bits:
-                    j = <int32_t> (64 * word + lowest(bits))
-                    bits &= bits - 1
-                    if s.exact[word] >> (j & 63) & 1:
-                        memset(&s.sums[j], 0, sizeof(Sum))
-                        continue
-                    ids[n], commit[n] = j, s.touched[word] >> (j & 63) & 1
-                    n += 1
-                    if n == CHUNK:
-                        self.step_chunk(s, p, n, ids, commit, &window)
-                        n = 0
-                s.touched[word] = s.looks[word] = 0
-        if n:
-            self.step_chunk(s, p, n, ids, commit, &window)
+            touched = s.touched[word]
+            bits = touched | s.looks[word]
+            if bits == 0:
+                continue
+            s.touched[word] = s.looks[word] = 0
+            while bits:
+                j = <int32_t> (64 * word + lowest(bits))
+                bits &= bits - 1
+                prefetch(p.row(j))
+                prefetch(&plan.seats[p.first + j])
+                lot.ids[lot.n], lot.commit[lot.n] = j, touched >> (j & 63) & 1
+                lot.n += 1
+                if lot.n == CHUNK:
+                    lot = &lots[lot == lots]
+                    self.step_lot(s, p, lot, &window)
+        self.step_lot(s, p, &lots[lot == lots], &window)
+        self.step_lot(s, p, lot, &window)
+        s.pools[self.index].n = 1
 
-    cdef void step_chunk(self, Sums s, Population p, Py_ssize_t n, const int32_t *ids, const uint8_t *commit,
-                         const Window *window) noexcept nogil:
+    cdef void step_lot(self, Sums s, Population p, Lot *lot, const Window *window) noexcept nogil:
         cdef uint8_t fails[CHUNK]
         cdef double respite[CHUNK]
         cdef Py_ssize_t k
-        p.kernel().step(n, ids, commit, p.rows, p.coefs, p.coef_stride, s.same, s.sums, window, fails, respite)
-        for k in range(n):
-            memset(&s.sums[ids[k]], 0, sizeof(Sum))
+        if lot.n == 0:
+            return
+        p.kernel().step(lot.n, lot.ids, lot.commit, p.rows, p.coefs, p.coef_stride, s.same, s.place,
+                        s.pools[self.index].sums, window, fails, respite)
+        for k in range(lot.n):
+            s.place[lot.ids[k]] = 0
             if fails[k]:
-                self.touch(p, ids[k])
-                self.take_exactly(s, ids[k])
-            elif respite[k] < INFINITY:
-                self.watch_out(p, ids[k], later(self.plan.limit, respite[k]))
+                self.touch(p, lot.ids[k])
+                self.take_exactly(s, lot.ids[k])
+            else:
+                self.look_after(p, lot.ids[k], respite[k])
+        lot.n = 0
+
+    cdef inline void look_after(self, Population p, Py_ssize_t j, double respite) noexcept nogil:
+        """As `watch_out`, of a neuron that will certainly not spike for so long after the end of the window."""
+        cdef int32_t *look = &self.plan.seats[p.first + j].look
+        cdef double ahead = respite * self.plan.per_ms * (1.0 - MARGIN)
+        cdef int64_t window = self.plan.window + self.whole + (<int64_t> ahead if ahead < SLOTS - 2 else SLOTS - 2)
+        if respite == INFINITY or self.plan.window < look[0] <= window:
+            return
+        look[0] = <int32_t> window
+        self.file_look(&self.slot(window).neurons, p, j)
+
+    cdef void file_look(self, Bag *bag, Population p, Py_ssize_t j) noexcept nogil:
+        cdef Touched *entry = <Touched *> self.add(bag, sizeof(Touched))
+        if entry != NULL:
+            entry.population, entry.neuron = p.index, <int32_t> j
 
     cdef inline void take_exactly(self, Sums s, Py_ssize_t j) noexcept nogil:
         s.exact[j >> 6] |= <uint64_t> 1 << (j & 63)
@@ -895,7 +983,7 @@ cdef class Windows:
             for k in range((p.n + 63) >> 6):
                 self.plan.owner[p.word + k] = k // share
             if summing and p.kernel() != NULL:
-                sums = Sums(p, share)
+                sums = Sums(p, share, threads)
                 self.sums.append(sums)
                 self.plan.sums[p.index] = <void *> sums
         self.plan.summing = len(self.sums) > 0
@@ -1102,9 +1190,12 @@ cdef class Windows:
         cdef Alarm alarm
         cdef Population p
         cdef Plan *plan = &self.plan
-        rows = [self.engine.projections[i] for indices in self.engine.outgoing for i in indices]
+        for rows in self.engine.projections:
+            (<Rows> rows).visited = (plan.sums[rows.post.index] != NULL and rows.shortest > 0.0
+                                     and rows.segment(self.longest) >= LONG_SEGMENT)
         for sums in self.sums:
             sums.set_quanta(max([r.largest for r in self.engine.projections if r.post is sums.p], default=0.0), self.longest)
+        rows = [self.engine.projections[i] for indices in self.engine.outgoing for i in indices]
         plan.prompt = any((<Population> self.engine.populations[r.pre]).is_source and r.shortest < self.longest for r in rows)
         plan.epoch, plan.window = epoch, <int64_t> (offset * plan.per_ms)
         for k in range(self.engine.n):
