@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import sys
-import os
 import threading
 import time
 import warnings
@@ -147,8 +146,8 @@ class Simulation:
     ) -> None:
         self.network, self._engine, self._time, self._start = network, engine, start, start
         self._weight_dtype, self._executor, self._threads = weight_dtype, executor, threads
-        self._wanted = float(os.environ.get("WANTED", "0"))
         self._windows: Any = None  # the windowed executor, once it is needed
+        self._origin: dict[str, np.ndarray] | None = None  # where the window began in which the last run ended, if it was cut
         self._ran = ("ordered", "")  # the executor of the last run, and a note
         self._lock = threading.Lock()
         self._remembered: dict[str, Any] = {}  # by executors of batches, as long as nothing changes
@@ -234,42 +233,77 @@ class Simulation:
         before = self._totals()
         began = time.perf_counter()
         executor = self._choose()
+        recorded = [log.n for log in (self._engine.spikes, *self._engine.traces)]
         with _Bar(duration, progress) as bar:
             try:
-                executor.open(*start)
-                while (code := executor.run(*end, QUOTA)) == _core.PAUSED_CODE:
-                    bar.at(_elapsed(start, self._engine.time))
-                if code == _core.RAN_AWAY_CODE:
-                    raise RuntimeError(self._runaway_message())
-                if code == _core.NOT_FINITE_CODE:
-                    raise RuntimeError(self._overflow_message())
-                if code == _core.NO_MEMORY_CODE:
-                    raise MemoryError(
-                        "Simulation.run: no memory for spikes in flight or recordings; record fewer neurons "
-                        "(record_spikes=False keeps counts) or run for shorter"
-                    )
+                if self._origin is not None:
+                    self._engine.rewind(self._origin)
+                    self._origin = None
+                self._advance(executor, end, bar, start)
+                if executor is self._windows and executor.summing and self._engine.time < end:
+                    self._origin = self._cut_window(executor, end, bar)
                 self._time = end
             except BaseException:
                 self._time = max(start, self._engine.time)
                 raise
             finally:
-                executor.close()
+                for log, n in zip((self._engine.spikes, *self._engine.traces), recorded, strict=True):
+                    _drop_before(start, log, n)
                 self._wall["simulate"] += time.perf_counter() - began
         return self._result(start, before)
+
+    def _advance(self, executor: Any, end: Time, bar: Any, start: Time) -> None:
+        """Let an executor handle all events before `end`."""
+        try:
+            executor.open(*self._engine.time)
+            while (code := executor.run(*end, QUOTA)) == _core.PAUSED_CODE:
+                bar.at(_elapsed(start, self._engine.time))
+            if code == _core.RAN_AWAY_CODE:
+                raise RuntimeError(self._runaway_message())
+            if code == _core.NOT_FINITE_CODE:
+                raise RuntimeError(self._overflow_message())
+            if code == _core.NO_MEMORY_CODE:
+                raise MemoryError(
+                    "Simulation.run: no memory for spikes in flight or recordings; record fewer neurons "
+                    "(record_spikes=False keeps counts) or run for shorter"
+                )
+        finally:
+            executor.close()
+
+    def _cut_window(self, windows: Any, end: Time, bar: Any) -> dict[str, np.ndarray]:
+        """The window in which a run ends, up to there. A window is summed as a whole: so its spikes are found, and those before
+        the end recorded. Then everything returns to its beginning, and goes on to the end event by event.
+
+        Returns what the next run starts from: the beginning of the window.
+        """
+        engine = self._engine
+        logs = [engine.spikes, *engine.traces]
+        origin = {name: value.copy() for name, value in engine.moving().items()}
+        watch, recorded = engine.watch.copy(), [log.n for log in logs]
+        self._advance(windows, windows.end_of_window(*end), bar, end)
+        spikes = engine.spikes.rows(recorded[0])
+        for log, n in zip(logs, recorded, strict=True):
+            log.cut(n)
+        engine.rewind(origin)
+        engine.set_watch(np.zeros(len(watch), bool), watch & _core.WATCH_STATE_FLAG != 0)
+        self._advance(engine, end, bar, end)
+        engine.set_watch(watch & _core.WATCH_SPIKES_FLAG != 0, watch & _core.WATCH_STATE_FLAG != 0)
+        engine.spikes.extend(spikes[_before(spikes, end)])
+        return origin
 
     def _choose(self) -> Any:
         """The executor of a run."""
         note = ""
         if self._executor == "windowed":
             length = _core.window_length(self._engine)
+            summing = 0.0 if isinstance(length, tuple) or self._engine.taping else _core.summing_length(self._engine)
             if isinstance(length, tuple):
                 name, delay = self.network.projections[length[0]].name, length[1]
                 note = f"a synapse of projection {name!r} has a delay of {delay:g} ms; windows need 1e-6 ms"
             else:
-                if self._wanted:
-                    length = _core.summing_length(self._engine, self._wanted)
-                if self._windows is None or self._windows.longest != length:
-                    self._windows = _core.Windows(self._engine, length, self._threads, bool(self._wanted))
+                length = summing or length
+                if self._windows is None or (self._windows.longest, self._windows.summing) != (length, summing > 0.0):
+                    self._windows = _core.Windows(self._engine, length, self._threads, summing > 0.0)
                 self._ran = ("windowed", "")
                 return self._windows
         self._ran = ("ordered", note)
@@ -401,6 +435,7 @@ class Simulation:
         they would have. New delays reorder the rows; ask `edges` again. An injected current set here holds until the next of
         its `Steps`, if it has any.
         """
+        self._origin = None  # from now on another past would lead here
         if isinstance(target, Projection):
             self._set_projection(target, values)
             return
@@ -510,6 +545,7 @@ class Simulation:
         new_times = split_array(times)
         new_times[times == self.time] = self._time  # `time` is rounded, and means now
         old_times, old_ids = core.pending()
+        self._origin = None
         core.set_spikes(np.concatenate([old_times, new_times]), np.concatenate([old_ids, ids]))
         self._engine.reset_alarms(population.index)
 
@@ -581,6 +617,21 @@ def _last_of_each(records: np.ndarray) -> np.ndarray:
     """The last record of each neuron (column 0) in a table in time order."""
     _, last = np.unique(records[::-1, 0], return_index=True)
     return records[len(records) - 1 - last]
+
+
+def _before(records: np.ndarray, t: Time, column: int = 0) -> np.ndarray:
+    """Of rows with times (epoch, offset) from a column on, which are before t."""
+    epoch, offset = records[:, column], records[:, column + 1]
+    return (epoch < t[0]) | ((epoch == t[0]) & (offset < t[1]))
+
+
+def _drop_before(t: Time, log: Any, n: int) -> None:
+    """Of the rows of a log from the n-th on, drop those before t; spikes begin with the time, states with the neuron."""
+    rows = log.rows(n)
+    early = _before(rows, t, 0 if log.width == 3 else 1)
+    if early.any():
+        log.cut(n)
+        log.extend(rows[~early])
 
 
 def _elapsed(a: Time, b: Time) -> float:

@@ -59,6 +59,8 @@ def save(sim: Simulation, path: Any) -> None:
         header["rows"].append({"pre": rows.pre, "post": rows.post.index, "port": rows.port})
         for part in ROWS:
             arrays[f"rows{k}/{part}"] = getattr(rows, part)
+    if sim._origin is not None:
+        arrays |= {f"origin/{k}": v for k, v in sim._origin.items()}
     arrays |= {f"replaced{k}/place": place for k, (_, place) in enumerate(sim._replaced)}
     header["hash"] = _digest(header, arrays)
     arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
@@ -157,5 +159,6 @@ def _restore(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Simulatio
     executor, threads = header.get("executor", "auto"), header.get("threads", 1)  # older files have none
     sim._begin(network, engine, start, header["weight_dtype"], executor, threads)
     sim._time, sim._eras, sim._wall = tuple(header["time"]), eras, header["wall"]
+    sim._origin = group("origin/") or None
     sim._replaced = [(owner, arrays[f"replaced{k}/place"]) for k, owner in enumerate(header["replaced"])]
     return sim

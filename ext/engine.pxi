@@ -30,7 +30,7 @@ cdef class Engine:
     cdef readonly Log spikes                        # epoch, offset, global id
     cdef readonly Log tape, releases                # while gradients are wanted: a Spike and, if a model asks, the membrane
                                                     # at release for each spike; else None
-    cdef bint taping
+    cdef readonly bint taping
     cdef readonly list traces                       # per population: Log of local id, state row
     cdef void **trace
     cdef readonly object watch, counts              # per neuron: uint8 WATCH flags, int64 number of spikes
@@ -301,34 +301,42 @@ cdef class Engine:
         """Global ids of the neurons that fire for ever at this instant."""
         return [p.first + j for p in self.populations for j in np.flatnonzero(np.asarray((<Population> p).streak) > RUNAWAY // 2)]
 
-    def snapshot(self):
-        """Everything that changes in a run, as a dict of arrays; `restore` is its inverse."""
+    def moving(self):
+        """What changes in a run, recordings apart, as a dict of arrays; `rewind` is its inverse."""
         counters = [self.now.epoch, self.now.offset, self.synaptic_events, self.solver_steps, self.predictions, self.n_spikes,
                     self.flights.pushes, self.flights.pops, self.alarms.moves]
         state = {"counters": np.array(counters), "flights": self.flights.dump(), "alarms": self.alarms.dump(),
-                 "spikes": self.spikes.rows(), "watch": self.watch, "counts": self.counts}
+                 "counts": self.counts}
         for i, p in enumerate(self.populations):
             state[f"state{i}"], state[f"streak{i}"] = p.state, np.asarray((<Population> p).streak)
-            state[f"trace{i}"] = self.traces[i].rows()
         return state
 
-    def restore(self, state):
-        """Continue from a snapshot of an engine of the same network."""
+    def rewind(self, state):
+        """Stand where an engine of the same network stood; what has been recorded stays."""
         (epoch, offset, self.synaptic_events, self.solver_steps, self.predictions, self.n_spikes,
-         self.flights.pushes, self.flights.pops, self.alarms.moves) = state["counters"]
+         pushes, self.flights.pops, moves) = state["counters"]
         self.now = at_time(epoch, offset)
-        self.spikes.extend(state["spikes"])
-        self.set_watch(state["watch"] & WATCH_SPIKES != 0, state["watch"] & WATCH_STATE != 0)
         self.counts[:] = state["counts"]
         cdef Population p
         for i, p in enumerate(self.populations):
             p.state[:] = state[f"state{i}"]
             np.asarray(p.streak)[:] = state[f"streak{i}"]
-            self.traces[i].extend(state[f"trace{i}"])
-        pushes, moves = self.flights.pushes, self.alarms.moves
         self.flights.load(state["flights"])
         self.alarms.load(state["alarms"])
         self.flights.pushes, self.alarms.moves = pushes, moves
+
+    def snapshot(self):
+        """Everything that changes in a run, as a dict of arrays; `restore` is its inverse."""
+        recorded = {"spikes": self.spikes.rows(), "watch": self.watch}
+        return self.moving() | recorded | {f"trace{i}": log.rows() for i, log in enumerate(self.traces)}
+
+    def restore(self, state):
+        """Continue from a snapshot of an engine of the same network."""
+        self.spikes.extend(state["spikes"])
+        self.set_watch(state["watch"] & WATCH_SPIKES != 0, state["watch"] & WATCH_STATE != 0)
+        for i, log in enumerate(self.traces):
+            log.extend(state[f"trace{i}"])
+        self.rewind(state)
 
     def check(self):
         """Verify the invariants of every structure."""

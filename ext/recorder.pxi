@@ -38,6 +38,10 @@ cdef class Log:
             memcpy(&view[0, 0], self.data + start * self.width, view.shape[0] * self.width * sizeof(double))
         return out
 
+    def cut(self, Py_ssize_t n):
+        """Keep the first n rows."""
+        self.n = min(self.n, n)
+
     def extend(self, rows):
         """Append the rows of a table."""
         cdef const double[:, ::1] view = np.ascontiguousarray(rows, np.float64)

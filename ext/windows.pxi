@@ -53,6 +53,10 @@ cdef enum:                      # what to do with a row of a spike that is sent
     FETCH_ROWS
     SEND
 
+cdef double FEW = 2.0           # arrivals at a neuron in a window are few enough for the bound to be close, if neurons spike at
+cdef double USUAL_RATE = 10.0   # [Hz]; but windows need not be shorter than
+cdef double SHORTEST = 1.0 / 16 # [ms]
+
 cdef uint32_t UNDELAYED = <uint32_t> 1 << 31
 
 cdef struct Incoming:            # one on its way
@@ -67,6 +71,7 @@ cdef struct Incoming:            # one on its way
 cdef struct Touch:              # a neuron with arrivals in the present window
     Touched who
     Incoming *first
+    Py_ssize_t shadow           # it is only recorded what it goes through: its row, from 1 on, in `Worker.shadows`
 
 cdef struct Departure:
     Time time
@@ -221,6 +226,7 @@ cdef class Worker:
     cdef Bag held_spikes                        # Flight: likewise
     cdef Bag visits                             # Flight: what has been summed in this window, from `cursor` to `stop`
     cdef Bag separate                           # Incoming: the same, at neurons whose arrivals must be taken one by one
+    cdef Bag shadows                            # rows of WIDEST doubles: see `Touch.shadow`
     cdef int64_t exact                          # neurons of this kind
     cdef int whole                              # the window is not cut
     cdef double end_offset                      # where it ends [ms], from the beginning of its millisecond
@@ -278,6 +284,7 @@ cdef class Worker:
         free(self.held_spikes.data)
         free(self.visits.data)
         free(self.separate.data)
+        free(self.shadows.data)
         free(self.wheel)
         free(self.mail)
         free(self.summed)
@@ -315,10 +322,14 @@ cdef class Worker:
         for k in range(self.touched.n):
             if k + AHEAD < self.touched.n:
                 self.fetch(<Population> self.engine.population[touched[k + AHEAD].who.population], &touched[k + AHEAD])
+            if touched[k].shadow:
+                self.swap_row(<Population> self.engine.population[touched[k].who.population], &touched[k])
             if plan.is_lif[touched[k].who.population]:
                 live(self, <LIFPopulation> self.engine.population[touched[k].who.population], &touched[k])
             else:
                 live(self, <Population> self.engine.population[touched[k].who.population], &touched[k])
+            if touched[k].shadow:
+                self.swap_row(<Population> self.engine.population[touched[k].who.population], &touched[k])
         self.ring_all(&self.slot(plan.window).neurons)
         self.depart()
         self.next = self.next_window()
@@ -509,7 +520,7 @@ cdef class Worker:
             touch = <Touch *> self.add(&self.touched, sizeof(Touch))
             if touch == NULL:
                 return NULL
-            touch.who.population, touch.who.neuron, touch.first = p.index, <int32_t> j, NULL
+            touch.who.population, touch.who.neuron, touch.first, touch.shadow = p.index, <int32_t> j, NULL, 0
             seat.place = <int32_t> self.touched.n
         return <Touch *> self.touched.data + (seat.place - 1)
 
@@ -613,7 +624,7 @@ cdef class Worker:
         cdef Plan *plan = self.plan
         cdef Touch *touch
         cdef Py_ssize_t k, received = self.touched.n
-        self.visits.n = self.separate.n = 0
+        self.visits.n = self.separate.n = self.shadows.n = 0
         self.whole = same(plan.limit, self.start_of(plan.window + 1))
         for k in range(plan.n_workers):
             self.visit_all(&(<Worker> plan.workers[k]).slot(plan.window).spikes[self.index])
@@ -670,7 +681,7 @@ cdef class Worker:
 
     cdef void add_row(self, Rows rows, Population p, Sums s, const Flight *f) noexcept nogil:
         """Sum what a spike brings to own neurons within the window; where the rest is due it will be visited again."""
-        cdef int32_t lo = <int32_t> (s.share * self.index), hi = <int32_t> min(s.share * (self.index + 1), p.n)
+        cdef int32_t lo = <int32_t> min(s.share * self.index, p.n), hi = <int32_t> min(s.share * (self.index + 1), p.n)
         cdef double left = elapsed(f.departure, self.plan.limit)
         cdef double x[CHUNK]
         cdef int64_t k = f.cursor, n
@@ -775,9 +786,11 @@ cdef class Worker:
     cdef void step_lot(self, Sums s, Population p, Lot *lot, const Window *window) noexcept nogil:
         cdef uint8_t fails[CHUNK]
         cdef double respite[CHUNK]
-        cdef Py_ssize_t k
+        cdef Py_ssize_t k, first = self.shadows.n
         if lot.n == 0:
             return
+        if self.engine.traced[p.index]:
+            self.keep_rows(p, lot)
         p.kernel().step(lot.n, lot.ids, lot.commit, p.rows, p.coefs, p.coef_stride, s.same, s.place,
                         s.pools[self.index].sums, window, fails, respite)
         for k in range(lot.n):
@@ -787,7 +800,41 @@ cdef class Worker:
                 self.take_exactly(s, lot.ids[k])
             else:
                 self.look_after(p, lot.ids[k], respite[k])
+        if self.engine.traced[p.index]:
+            self.shadow(s, p, lot, first, fails)
         lot.n = 0
+
+    # A neuron whose states are recorded goes through its arrivals one by one, in its old row; then it gets the new one.
+
+    cdef inline bint is_recorded(self, Population p, const Lot *lot, Py_ssize_t k) noexcept nogil:
+        return lot.commit[k] and self.watch[p.first + lot.ids[k]] & WATCH_STATE
+
+    cdef void keep_rows(self, Population p, const Lot *lot) noexcept nogil:
+        cdef Py_ssize_t k
+        cdef void *row
+        for k in range(lot.n):
+            if self.is_recorded(p, lot, k):
+                row = self.add(&self.shadows, WIDEST * sizeof(double))
+                if row != NULL:
+                    memcpy(row, p.row(lot.ids[k]), p.width * sizeof(double))
+
+    cdef void shadow(self, Sums s, Population p, const Lot *lot, Py_ssize_t row, const uint8_t *fails) noexcept nogil:
+        cdef Py_ssize_t k
+        cdef Touch *touch
+        for k in range(lot.n):
+            if self.is_recorded(p, lot, k) and self.code == REACHED:
+                row += 1
+                touch = NULL if fails[k] else self.touch(p, lot.ids[k])
+                if touch != NULL:
+                    touch.shadow = row
+                    s.exact[lot.ids[k] >> 6] |= <uint64_t> 1 << (lot.ids[k] & 63)
+
+    cdef void swap_row(self, Population p, const Touch *touch) noexcept nogil:
+        cdef double other[WIDEST]
+        cdef double *row = <double *> self.shadows.data + WIDEST * (touch.shadow - 1)
+        memcpy(other, p.row(touch.who.neuron), p.width * sizeof(double))
+        memcpy(p.row(touch.who.neuron), row, p.width * sizeof(double))
+        memcpy(row, other, p.width * sizeof(double))
 
     cdef inline void look_after(self, Population p, Py_ssize_t j, double respite) noexcept nogil:
         """As `watch_out`, of a neuron that will certainly not spike for so long after the end of the window."""
@@ -827,7 +874,8 @@ cdef class Worker:
         if arrival != NULL and value(rows.weights, k) == 0.0:
             self.separate.n -= 1
         elif arrival != NULL:
-            arrival.offset, arrival.w = t.offset if t.epoch == self.plan.start.epoch else offset, value(rows.weights, k)
+            arrival.offset = t.offset if t.epoch == self.plan.start.epoch else min(offset, 1.0 - 2.0 ** -53)
+            arrival.w = value(rows.weights, k)
             arrival.source, arrival.projection, arrival.target = <uint32_t> f.source, f.projection, rows.target[k]
             arrival.cursor = <int32_t> (k - start)
 
@@ -1006,6 +1054,16 @@ cdef class Windows:
         """Length of a window now [ms]."""
         return 1.0 / self.plan.per_ms
 
+    @property
+    def summing(self):
+        """Are arrivals summed anywhere?"""
+        return self.plan.summing
+
+    def end_of_window(self, double epoch, double offset):
+        """Where the window ends that a time lies in (epoch, offset) [ms]."""
+        cdef double k = floor(offset * self.plan.per_ms) + 1.0
+        return (epoch + 1.0, 0.0) if k >= self.plan.per_ms else (epoch, k / self.plan.per_ms)
+
     # ---- the loop
 
     def run(self, double epoch, double offset, int64_t quota):
@@ -1134,10 +1192,14 @@ cdef class Windows:
             plan.start = (<Worker> self.worker[0]).start_of(window) if window >= 0 else NEVER
             plan.over = not (before(plan.start, bound) and before(self.engine.now, bound))     # all before `now` is done
             if not plan.over:
+                if before(plan.start, self.engine.now):
+                    plan.start = self.engine.now
                 plan.window = window
                 plan.limit = (<Worker> self.worker[0]).start_of(window + 1)
                 if before(bound, plan.limit):
                     plan.limit = bound
+                    if plan.summing and not before(step, self.end):     # a window is summed as a whole, wherever a run ends
+                        self.engine.now, plan.over = plan.start, True
                 return
             plan.window = <int64_t> min((bound.epoch - plan.epoch) * plan.per_ms + floor(bound.offset * plan.per_ms), 2.0 ** 62)
             self.engine.now = bound
@@ -1281,17 +1343,23 @@ def window_length(Engine engine):
     return 2.0 ** floor(np.log2(shortest))
 
 
-def summing_length(Engine engine, double wanted=1.0):
-    """The length of windows of which arrivals are summed [ms], a fraction 1/n of a millisecond, at most `wanted`."""
+def summing_length(Engine engine):
+    """The length of windows in which arrivals are summed [ms], a fraction 1/n of a millisecond; 0: no model can sum."""
     cdef Rows rows
     cdef Population p
-    longest = wanted
-    for p in engine.populations:
-        if p.kernel() != NULL:
-            longest = min(longest, p.longest_window())
+    summing = [p for p in engine.populations if (<Population> p).kernel() != NULL]
+    if not summing:
+        return 0.0
+    longest = min(1.0, *(p.longest_window() for p in summing))
+    arrivals = 0.0
     for k in [k for indices in engine.outgoing for k in indices]:
         rows = engine.projections[k]
         p = engine.populations[rows.pre]
         if not p.is_source:
             longest = min(longest, rows.shortest * (1.0 - 2.0 ** -40))       # a boundary is rounded as a time is
+        if rows.post.kernel() != NULL:
+            rate = np.mean(p.parameters["rate"]) if "rate" in p.parameters else USUAL_RATE
+            arrivals += 1e-3 * rate * len(rows.indices)
+    if arrivals:
+        longest = min(longest, max(FEW * sum(p.n for p in summing) / arrivals, SHORTEST))
     return 1.0 / np.ceil(1.0 / longest)
