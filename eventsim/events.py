@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from . import _core, check
 from .distributions import Steps
-from .membrane import DEADLINE, OBSERVATION, TOUCHED, Marks, Membranes, joined, marks
+from .membrane import DEADLINE, OBSERVATION, TOUCHED, Marks, Membranes, by_neuron, joined, marks
 from .response import Sensitivity, Spikes
 from .simulation import Simulation
 from .times import elapsed_all, later, split_array
@@ -182,10 +181,11 @@ class EventRuns:
         seen += [m for core in engine.populations for m in _steps(core, self.stop)]
         records = []
         for core, log in zip(engine.populations, engine.traces, strict=True):
-            rows = log.rows() if core.replays() else None
-            records.append(None if rows is None else _by_neuron(rows, core.n))
-            if rows is not None:
-                seen.append(marks(rows[:, 1:3], core.first + rows[:, 0], TOUCHED, np.zeros(len(rows))))
+            records.append(None)
+            if core.replays():
+                ids, rows, first = by_neuron(log.rows(), core.n)
+                records[-1] = rows, first
+                seen.append(marks(rows[:, :2], core.first + ids, TOUCHED, np.zeros(len(rows))))
         found = joined([marks(np.empty((0, 2)), np.empty(0), 0.0, np.empty(0)), *seen])
         order = np.lexsort((found.kinds == OBSERVATION, found.times[:, 1], found.times[:, 0]))
         table = np.column_stack([found.times, found.neurons, found.kinds, found.values])[order]
@@ -299,20 +299,11 @@ def _steps(core: Any, stop: tuple[float, float]) -> Iterable[Marks]:
             yield marks(np.tile(at, (core.n, 1)), gid, float(k), np.broadcast_to(values, core.n))
 
 
-def _by_neuron(rows: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Records (m, 1 + width) as state rows by neuron and time, and where each neuron's begin (n + 1,)."""
-    order = np.argsort(rows[:, 0], kind="stable")
-    return np.ascontiguousarray(rows[order, 1:]), np.searchsorted(rows[order, 0], np.arange(n + 1)).astype(np.int64)
-
-
 def _spike_before(membranes: Membranes, tape: _Tape, own: np.ndarray, first: int) -> np.ndarray:
     """For each record of membranes, the place on the tape of the spike it was written after, or -1."""
     at = {(gid - first, *when): place for place, gid, when in zip(own, tape.gid[own], map(tuple, tape.at[own]), strict=True)}
-    keys = list(zip(membranes.ids, membranes.rows[:, 0], membranes.rows[:, 1], strict=True))
-    found = np.array([at.get(key, -1) for key in keys], np.int64)
-    # of several records at that time, the last
-    repeated = np.array([a == b for a, b in pairwise(keys)] + [False], bool)
-    return np.where(repeated, -1, found)
+    keys = zip(membranes.ids, membranes.rows[:, 0], membranes.rows[:, 1], strict=True)
+    return np.array([at.get(key, -1) for key in keys], np.int64)
 
 
 def _in_given_order(in_order: tuple[np.ndarray, np.ndarray], given: tuple[np.ndarray, np.ndarray]) -> np.ndarray:

@@ -40,6 +40,16 @@ def marks(times: np.ndarray, neurons: np.ndarray, kind: float, values: np.ndarra
     return Marks(times, np.asarray(neurons, np.float64), np.full(len(times), kind), np.asarray(values, np.float64))
 
 
+def by_neuron(records: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Records (m, 1 + width) of a run, by neuron and time: local ids, state rows and where each neuron's begin, (n + 1,). Of
+    several at one instant the last: what came in between lasted for no time."""
+    order = np.argsort(records[:, 0], kind="stable")
+    keys = records[order, :3]  # id, epoch, offset
+    order = order[np.r_[np.any(keys[1:] != keys[:-1], axis=1), np.ones(min(len(order), 1), bool)]]
+    ids = records[order, 0].astype(np.int64)
+    return ids, np.ascontiguousarray(records[order, 1:]), np.searchsorted(ids, np.arange(n + 1)).astype(np.int64)
+
+
 class Membranes:
     """The membranes of one population in one run.
 
@@ -52,13 +62,10 @@ class Membranes:
 
     def __init__(self, core: Any, records: np.ndarray, start: Any, stop: Any):
         self.core, self.start, self.stop = core, np.array(start), np.array(stop)
-        order = np.argsort(records[:, 0], kind="stable")
-        self.ids = records[order, 0].astype(np.int64)
-        self.rows = np.ascontiguousarray(records[order, 1:])
-        at, last = self.rows[:, :2], np.r_[self.ids[1:] != self.ids[:-1], np.ones(min(len(order), 1), bool)]
+        self.ids, self.rows, self.first = by_neuron(records, core.n)
+        at, last = self.rows[:, :2], np.r_[self.ids[1:] != self.ids[:-1], np.ones(min(len(self.ids), 1), bool)]
         self.ends = np.where(last[:, None], self.stop, np.roll(at, -1, axis=0))
         self.last = last
-        self.first = np.searchsorted(self.ids, np.arange(core.n + 1))  # each neuron's first record
         self.shift = np.broadcast_to(offset_of(core, next(iter(core.model.states))), core.n)
         self._pieces()
 

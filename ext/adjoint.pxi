@@ -115,8 +115,7 @@ cdef class Sweep:
             t = at_time(self.marks[k, 0], self.marks[k, 1]) if k < m else NEVER
             s = self.taped(i)
             if i < n and (before(spike_time(s), t) or (same(spike_time(s), t) and self.marks[k, 3] == OBSERVATION)):
-                e.at, e.spike, e.mark = spike_time(s), i, -1
-                e.id = s.id if drifted(s) else ~s.id
+                e.at, e.spike, e.mark, e.id = spike_time(s), i, -1, spiking(s)
                 i += 1
             else:
                 e.at, e.spike, e.mark, e.id = t, -1, k, <int32_t> self.marks[k, 2]

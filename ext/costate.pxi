@@ -46,6 +46,10 @@ cdef enum:
 cdef inline Time spike_time(const Spike *s) noexcept nogil:
     return at_time(s.epoch, s.offset)
 
+cdef inline int32_t spiking(const Spike *s) noexcept nogil:
+    """The neuron's global id."""
+    return s.id if drifted(s) else ~s.id
+
 cdef inline bint drifted(const Spike *s) noexcept nogil:
     """The membrane itself reached its threshold, so that it decides when."""
     return s.id >= 0

@@ -61,6 +61,8 @@ cdef class QIFPopulation(Population):
             by_I = -s.G * y / (2.0 * I * p.a * e) if V == -INFINITY else s.G * (dC - V * dS) / (p.a * e * (V * C + I * S))
             s.late = s.G / e if V == -INFINITY else -by_V * p.a * (V * V - V + I)
             (<QIFCoef *> self.g).a -= s.G * d.t / p.a
+        elif n.u == 0.0:                        # nor does anything depend on V at the end, where it may be infinite
+            by_V = by_I = s.late = 0.0
         elif V == -INFINITY:
             V_end = -e * C / S
             by_V, by_I = 0.0, n.u * e * (C * dS - dC * S) / (S * S)
