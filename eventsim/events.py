@@ -179,12 +179,12 @@ class EventRuns:
             first = self.sim.network.populations[k].first
             seen += [m._replace(neurons=m.neurons + first) for m in parts]
         seen += [m for core in engine.populations for m in _steps(core, self.stop)]
-        records = []
+        records: list[Any] = []
         for core, log in zip(engine.populations, engine.traces, strict=True):
             records.append(None)
             if core.replays():
-                ids, rows, first = by_neuron(log.rows(), core.n)
-                records[-1] = rows, first
+                ids, rows, begins = by_neuron(log.rows(), core.n)
+                records[-1] = rows, begins
                 seen.append(marks(rows[:, :2], core.first + ids, TOUCHED, np.zeros(len(rows))))
         found = joined([marks(np.empty((0, 2)), np.empty(0), 0.0, np.empty(0)), *seen])
         order = np.lexsort((found.kinds == OBSERVATION, found.times[:, 1], found.times[:, 0]))
