@@ -114,19 +114,15 @@ class EventRuns:
         return self._membranes[k]
 
     def max_V(self, k: int) -> np.ndarray:
-        return np.array([self._maximum(k, s)[0] for s in range(self.n_samples)])
+        return np.array([np.where(*self._reached(k, s), self.membranes(k)[s].maximum.values) for s in range(self.n_samples)])
 
-    def _maximum(self, k: int, sample: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """As `Membranes.maximum`, and which neurons reached their threshold and were reset."""
-        core, n = self.sim._engine.populations[k], self.sim.network.populations[k].n
-        value, times, kink, arrivals = self.membranes(k)[sample].maximum
-        first = self.sim.network.populations[k].first
-        reached = np.zeros(n, bool)
-        if getattr(core.model, "reset", "value") != "none" and "V_th" in core.parameters:
-            reached[self.tapes[sample].gid[self._own(k, sample)] - first] = True
-            if not np.any(core.parameters.get("q_sfa", 0.0)):
-                value = np.where(reached, np.broadcast_to(core.parameters["V_th"], n), value)
-        return value, times, kink, arrivals, reached
+    def _reached(self, k: int, sample: int) -> tuple[np.ndarray, np.ndarray]:
+        """Which neurons reached a threshold that stands still and were reset there, and where it is: no V_m is higher."""
+        core, population = self.sim._engine.populations[k], self.sim.network.populations[k]
+        reached = np.zeros(core.n, bool)
+        if getattr(core.model, "reset", "value") != "none" and "h" not in core.model.states:
+            reached[self.tapes[sample].gid[self._own(k, sample)] - population.first] = True
+        return reached, np.broadcast_to(core.parameters.get("V_th", np.inf), core.n)
 
     def integral_V(self, k: int, decay: float) -> np.ndarray:
         return np.array([m.integral(_weighted(decay)[0]) for m in self.membranes(k)])
@@ -215,19 +211,18 @@ class EventRuns:
         """Marks of what the loss saw of membranes, and explicit derivatives by parameters: V_th of those that reached it."""
         n, parts, explicit = self.sim.network.populations[k].n, [], {}
         if s.max_V is not None:
-            _, times, kink, arrivals, reached = self._maximum(k, sample)
+            membranes, (reached, _) = self.membranes(k)[sample], self._reached(k, sample)
             d = np.broadcast_to(s.max_V, (self.n_samples, n))[sample]
-            if np.any(reached):
+            if np.any(reached) and "V_th" in membranes.core.parameters:
                 explicit["V_th"] = np.where(reached, d, 0.0)
-                if np.any(explicit["V_th"]) and np.any(self.sim._engine.populations[k].parameters.get("q_sfa", 0.0)):
-                    raise ValueError(
-                        f"Sensitivity: max_V of spiking neurons of {self.sim.network.populations[k].name!r}: the threshold moves "
-                        "(q_sfa != 0), so the largest V_m of a neuron that spikes has no derivative here; give 0 for those"
-                    )
-            silent = np.flatnonzero(~reached & (d != 0.0))
-            parts.append(marks(times[silent], silent, OBSERVATION, d[silent]))
-            kinks = silent[kink[silent] != 0.0]
-            parts.append(marks(arrivals[kinks], kinks, DEADLINE, d[kinks] * kink[kinks]))
+            _, times, slopes, records = membranes.maximum
+            seen = np.flatnonzero(~reached & (d != 0.0))
+            parts.append(marks(times[seen], seen, OBSERVATION, d[seen]))
+            kinks = seen[records[seen] >= 0]
+            events, pull = records[kinks], d[kinks] * slopes[kinks]
+            spike = _spike_before(membranes, self.tapes[sample], own, self.sim.network.populations[k].first)[events]
+            parts.append(marks(membranes.rows[events, :2], kinks, DEADLINE, np.where(spike < 0, pull, 0.0)))
+            pulls[spike[spike >= 0]] += pull[spike >= 0]
         integrals = [(*_weighted(decay), d) for decay, d in s.integral_V.items()]
         integrals += [(*_squared(target), d) for target, d in s.integral_square.items()]
         for f, df, d in integrals:

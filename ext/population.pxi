@@ -166,6 +166,10 @@ cdef class Population:
         """A cheap bound: how long from s.at on, refractoriness apart, the neuron certainly does not spike (windows.pxi)."""
         return 0.0
 
+    cdef bint aim(self, Neuron *s, double *q, double level) noexcept nogil:
+        """Make `level` the threshold of copies of a state row and its parameters; for maxima of membranes. False: cannot."""
+        return False
+
     cdef void reset(self, Neuron *s, const double *q, bint falls) noexcept nogil:
         """The jump of the state at the neuron's own spike (falls: at the falling crossing of an edge neuron)."""
 
@@ -412,6 +416,70 @@ cdef class Population:
         cdef Py_ssize_t k
         for k in range(rows.shape[0]):
             self.advance(<Neuron *> &rows[k, 0], self.q(ids[k]), at_time(times[k, 0], times[k, 1]))
+
+    def peaks(self, const double[:, ::1] rows, const int64_t[::1] ids, const double[::1] lengths, double[::1] levels):
+        """Interior maxima of free membranes above `levels` (n,), each neuron's highest value at the ends of its stretches.
+
+        A stretch is a state row (m, width) of neuron ids (m,) and a length [ms]. Raises `levels` to the maxima; returns in which
+        stretch each is (n,), -1: none, and how long after its beginning [ms]. No maximum is missed that exceeds the level by
+        2**-40 of the potentials: the crossing solver tells that nothing reaches it."""
+        stretch, waits = np.full(self.n, -1, np.int64), np.zeros(self.n)
+        cdef int64_t[::1] where = stretch
+        cdef double[::1] when = waits
+        cdef double[:, ::1] aimed = self.coef.copy()
+        cdef double copy[WIDEST]
+        cdef double u, t
+        cdef Py_ssize_t k
+        cdef int64_t j
+        for k in range(rows.shape[0]):
+            j = ids[k]
+            while True:
+                t = self.passes(<const Neuron *> &rows[k, 0], &aimed[j if self.coef_stride else 0, 0], lengths[k], levels[j])
+                if isnan(t):
+                    raise TypeError(f"{type(self.model).__name__}: without aim() its membranes have no known maxima")
+                if t < 0.0:
+                    break
+                t = self.top(<const Neuron *> &rows[k, 0], self.q(j), t, lengths[k])
+                self.at_wait(<Neuron *> copy, <const Neuron *> &rows[k, 0], self.q(j), t)
+                u = copy[HEAD]
+                if not u > levels[j]:
+                    break
+                levels[j], where[j], when[j] = u, k, t
+        return stretch, waits
+
+    cdef inline void at_wait(self, Neuron *copy, const Neuron *s, const double *q, double t) noexcept nogil:
+        memcpy(copy, s, self.width * sizeof(double))
+        self.flow(copy, q, t)
+
+    cdef double passes(self, const Neuron *s, double *q, double length, double level) noexcept nogil:
+        """When, within `length`, the free membrane passes a level for the first time; -1: it does not; NAN: unknown. It starts
+        and ends at or below the level; q is a copy."""
+        cdef double copy[WIDEST]
+        cdef double t = 0.0, wait
+        memcpy(copy, s, self.width * sizeof(double))
+        if not self.aim(<Neuron *> copy, q, level + ON_THRESHOLD * (fabs(level) + fabs(copy[HEAD]))):
+            return NAN
+        while t < length:
+            wait = self.wait(<Neuron *> copy, q, t, 1.0)
+            if wait <= RESOLUTION * t:
+                return t
+            t += wait
+        return -1.0
+
+    cdef double top(self, const Neuron *s, const double *q, double low, double high) noexcept nogil:
+        """A maximum between `low`, where the membrane rises, and `high`, where it does not or is lower; no lower than at `low`."""
+        cdef double copy[WIDEST]
+        cdef double middle = 0.5 * (low + high), least
+        self.at_wait(<Neuron *> copy, s, q, low)
+        least = copy[HEAD] - ON_THRESHOLD * fabs(copy[HEAD])        # rounding must not decide where it is flat
+        while low < middle < high:
+            self.at_wait(<Neuron *> copy, s, q, middle)
+            if copy[HEAD] >= least and self.slope(<Neuron *> copy, q) > 0.0:
+                low = middle
+            else:
+                high = middle
+            middle = 0.5 * (low + high)
+        return low
 
     def certified_wait(self, double[::1] row, Py_ssize_t j, double t):
         """The solver step from a state row, t [ms] after its time: see solver.pxi. For tests."""

@@ -109,6 +109,10 @@ cdef class LIFPopulation(Population):
         wait = (1.0 - MARGIN) * g / ((J - p.a * s.u) + MARGIN * (fabs(J) + p.a * fabs(s.u)))
         return wait if wait > 0.0 else 0.0
 
+    cdef bint aim(self, Neuron *n, double *q, double level) noexcept nogil:
+        (<LIFCoef *> q).c = level
+        return True
+
     cdef void reset(self, Neuron *n, const double *q, bint falls) noexcept nogil:
         cdef const LIFCoef *p = <const LIFCoef *> q
         reset_membrane(&(<LIFState *> n).u, p.c, p.r, self.mode, falls)

@@ -120,6 +120,12 @@ cdef class QIFPopulation(Population):
             y = 1.0 / s.V
         return max(-log1p(-y) / p.a - t, 0.0) if y < 1.0 else INFINITY
 
+    # V'' = a I' = -2 a^2 I wherever V' = 0: one maximum if I > 0, else none
+    cdef double passes(self, const Neuron *n, double *q, double length, double level) noexcept nogil:
+        cdef double copy[WIDEST]
+        self.at_wait(<Neuron *> copy, n, q, length)
+        return 0.0 if self.slope(n, q) > 0.0 > self.slope(<Neuron *> copy, q) else -1.0
+
     cdef void reset(self, Neuron *n, const double *q, bint falls) noexcept nogil:
         (<QIFState *> n).V = (<const QIFCoef *> q).r
 
