@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from . import _core, check
 from .distributions import Steps
-from .membrane import DEADLINE, OBSERVATION, TOUCHED, Marks, Membranes, joined, marks
+from .membrane import DEADLINE, OBSERVATION, TOUCHED, Marks, Membranes, by_neuron, joined, marks
 from .response import Sensitivity, Spikes
 from .simulation import Simulation
 from .times import elapsed_all, later, split_array
@@ -115,19 +114,15 @@ class EventRuns:
         return self._membranes[k]
 
     def max_V(self, k: int) -> np.ndarray:
-        return np.array([self._maximum(k, s)[0] for s in range(self.n_samples)])
+        return np.array([np.where(*self._reached(k, s), self.membranes(k)[s].maximum.values) for s in range(self.n_samples)])
 
-    def _maximum(self, k: int, sample: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """As `Membranes.maximum`, and which neurons reached their threshold and were reset."""
-        core, n = self.sim._engine.populations[k], self.sim.network.populations[k].n
-        value, times, kink, arrivals = self.membranes(k)[sample].maximum
-        first = self.sim.network.populations[k].first
-        reached = np.zeros(n, bool)
-        if getattr(core.model, "reset", "value") != "none" and "V_th" in core.parameters:
-            reached[self.tapes[sample].gid[self._own(k, sample)] - first] = True
-            if not np.any(core.parameters.get("q_sfa", 0.0)):
-                value = np.where(reached, np.broadcast_to(core.parameters["V_th"], n), value)
-        return value, times, kink, arrivals, reached
+    def _reached(self, k: int, sample: int) -> tuple[np.ndarray, np.ndarray]:
+        """Which neurons reached a threshold that stands still and were reset there, and where it is: no V_m is higher."""
+        core, population = self.sim._engine.populations[k], self.sim.network.populations[k]
+        reached = np.zeros(core.n, bool)
+        if getattr(core.model, "reset", "value") != "none" and "h" not in core.model.states:
+            reached[self.tapes[sample].gid[self._own(k, sample)] - population.first] = True
+        return reached, np.broadcast_to(core.parameters.get("V_th", np.inf), core.n)
 
     def integral_V(self, k: int, decay: float) -> np.ndarray:
         return np.array([m.integral(_weighted(decay)[0]) for m in self.membranes(k)])
@@ -180,12 +175,13 @@ class EventRuns:
             first = self.sim.network.populations[k].first
             seen += [m._replace(neurons=m.neurons + first) for m in parts]
         seen += [m for core in engine.populations for m in _steps(core, self.stop)]
-        records = []
+        records: list[Any] = []
         for core, log in zip(engine.populations, engine.traces, strict=True):
-            rows = log.rows() if core.replays() else None
-            records.append(None if rows is None else _by_neuron(rows, core.n))
-            if rows is not None:
-                seen.append(marks(rows[:, 1:3], core.first + rows[:, 0], TOUCHED, np.zeros(len(rows))))
+            records.append(None)
+            if core.replays():
+                ids, rows, begins = by_neuron(log.rows(), core.n)
+                records[-1] = rows, begins
+                seen.append(marks(rows[:, :2], core.first + ids, TOUCHED, np.zeros(len(rows))))
         found = joined([marks(np.empty((0, 2)), np.empty(0), 0.0, np.empty(0)), *seen])
         order = np.lexsort((found.kinds == OBSERVATION, found.times[:, 1], found.times[:, 0]))
         table = np.column_stack([found.times, found.neurons, found.kinds, found.values])[order]
@@ -215,19 +211,18 @@ class EventRuns:
         """Marks of what the loss saw of membranes, and explicit derivatives by parameters: V_th of those that reached it."""
         n, parts, explicit = self.sim.network.populations[k].n, [], {}
         if s.max_V is not None:
-            _, times, kink, arrivals, reached = self._maximum(k, sample)
+            membranes, (reached, _) = self.membranes(k)[sample], self._reached(k, sample)
             d = np.broadcast_to(s.max_V, (self.n_samples, n))[sample]
-            if np.any(reached):
+            if np.any(reached) and "V_th" in membranes.core.parameters:
                 explicit["V_th"] = np.where(reached, d, 0.0)
-                if np.any(explicit["V_th"]) and np.any(self.sim._engine.populations[k].parameters.get("q_sfa", 0.0)):
-                    raise ValueError(
-                        f"Sensitivity: max_V of spiking neurons of {self.sim.network.populations[k].name!r}: the threshold moves "
-                        "(q_sfa != 0), so the largest V_m of a neuron that spikes has no derivative here; give 0 for those"
-                    )
-            silent = np.flatnonzero(~reached & (d != 0.0))
-            parts.append(marks(times[silent], silent, OBSERVATION, d[silent]))
-            kinks = silent[kink[silent] != 0.0]
-            parts.append(marks(arrivals[kinks], kinks, DEADLINE, d[kinks] * kink[kinks]))
+            _, times, slopes, records = membranes.maximum
+            seen = np.flatnonzero(~reached & (d != 0.0))
+            parts.append(marks(times[seen], seen, OBSERVATION, d[seen]))
+            kinks = seen[records[seen] >= 0]
+            events, pull = records[kinks], d[kinks] * slopes[kinks]
+            spike = _spike_before(membranes, self.tapes[sample], own, self.sim.network.populations[k].first)[events]
+            parts.append(marks(membranes.rows[events, :2], kinks, DEADLINE, np.where(spike < 0, pull, 0.0)))
+            pulls[spike[spike >= 0]] += pull[spike >= 0]
         integrals = [(*_weighted(decay), d) for decay, d in s.integral_V.items()]
         integrals += [(*_squared(target), d) for target, d in s.integral_square.items()]
         for f, df, d in integrals:
@@ -299,20 +294,11 @@ def _steps(core: Any, stop: tuple[float, float]) -> Iterable[Marks]:
             yield marks(np.tile(at, (core.n, 1)), gid, float(k), np.broadcast_to(values, core.n))
 
 
-def _by_neuron(rows: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Records (m, 1 + width) as state rows by neuron and time, and where each neuron's begin (n + 1,)."""
-    order = np.argsort(rows[:, 0], kind="stable")
-    return np.ascontiguousarray(rows[order, 1:]), np.searchsorted(rows[order, 0], np.arange(n + 1)).astype(np.int64)
-
-
 def _spike_before(membranes: Membranes, tape: _Tape, own: np.ndarray, first: int) -> np.ndarray:
     """For each record of membranes, the place on the tape of the spike it was written after, or -1."""
     at = {(gid - first, *when): place for place, gid, when in zip(own, tape.gid[own], map(tuple, tape.at[own]), strict=True)}
-    keys = list(zip(membranes.ids, membranes.rows[:, 0], membranes.rows[:, 1], strict=True))
-    found = np.array([at.get(key, -1) for key in keys], np.int64)
-    # of several records at that time, the last
-    repeated = np.array([a == b for a, b in pairwise(keys)] + [False], bool)
-    return np.where(repeated, -1, found)
+    keys = zip(membranes.ids, membranes.rows[:, 0], membranes.rows[:, 1], strict=True)
+    return np.array([at.get(key, -1) for key in keys], np.int64)
 
 
 def _in_given_order(in_order: tuple[np.ndarray, np.ndarray], given: tuple[np.ndarray, np.ndarray]) -> np.ndarray:

@@ -69,7 +69,8 @@ def value_and_grad(
 
     Parameters
     ----------
-    network : a network, built with float64 weights; or a simulation that has not run yet, with whatever ``sim.set`` changed
+    network : a network, built with float64 weights; or a simulation that has not run yet, with whatever ``sim.set`` changed.
+        One made with ``executor="windowed"`` runs every sample so, on its own number of threads: the same bits
     loss : called with the `Response` of the batch and the targets; returns the value and, for each population that
         matters to it, a `Sensitivity`. See `eventsim.losses`
     inputs : the spikes of each sample, `SpikeTrains` or a list of (times [ms], ids), of the only `SpikeSource`; a dict
@@ -81,7 +82,8 @@ def value_and_grad(
     wrt : what to differentiate by: names out of "weight", "delay", "times", parameters and states; None: everything.
         Without time constants it takes a third of the time
     threads : samples computed at a time; changes no bit
-    executor : "events" (any network), "layers" (feed-forward networks of dense homogeneous layers) or "auto"
+    executor : "events" (any network, by the executor of the simulation), "layers" (feed-forward networks of dense homogeneous
+        layers) or "auto": the latter if it applies and the simulation names no executor
     pseudo_spikes : so many more spikes of every `QIF` neuron, after the end: the neuron runs on with ``tau_m V' = V^2 + 1``
         from V_m at the end, so that a spike does not vanish there but goes on to move smoothly. They count as spikes
 
@@ -154,7 +156,7 @@ def runs(
         raise ValueError(f"value_and_grad: executor = {executor!r} must be 'auto', 'events' or 'layers'")
     if executor != "events":
         reason = unsuitable(sim)
-        if reason is None:
+        if reason is None and (executor == "layers" or sim._executor == "auto"):
             return LayerRuns(sim, trains, duration, threads)
         if executor == "layers":
             raise ValueError(f"value_and_grad: executor = 'layers' does not apply: {reason}; use 'events' or 'auto'")

@@ -1,9 +1,10 @@
 """Membranes of one recorded run: values, integrals and maxima between events, and what derivatives by them mean.
 
-Between two events a membrane is a sum of exponentials, known from the recorded state after the first one. Integrals are taken
-by Gauss-Legendre quadrature over such stretches, cut to at most `PANEL` of the fastest time constant: then the rule is
-exact to rounding, and a derivative by an integral is a weighted sum of derivatives by the membrane at its nodes, plus a
-pull on the times at which the integrand jumps (own spikes; arrivals of `DeltaLIF`).
+Between two events a membrane is a sum of exponentials, known from the recorded state after the first one. The solver that
+certifies crossings finds its maxima, all of them. Integrals are taken by Gauss-Legendre quadrature over such stretches, cut to
+at most `PANEL` of the fastest time constant: then the rule is exact to rounding, and a derivative by an integral is a
+weighted sum of derivatives by the membrane at its nodes, plus a pull on the times at which the integrand jumps (own spikes;
+arrivals of `DeltaLIF`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from .times import elapsed_all, just_before, later_all
 
 PANEL = 10.0  # 16 nodes integrate exp(-10 x) over [0, 1] to 1e-20
 NODES, WEIGHTS = (0.5 * (1.0 + np.polynomial.legendre.leggauss(16)[0]), 0.5 * np.polynomial.legendre.leggauss(16)[1])
-PROBES = np.linspace(0.0, 1.0, 17)  # of a panel, where its maximum is bracketed
 JUMP = 1e-9  # relative: a smaller one at an arrival is rounding
 
 
@@ -36,8 +36,29 @@ class Marks(NamedTuple):
 OBSERVATION, DEADLINE, TOUCHED = -1.0, -2.0, -3.0  # kinds
 
 
+class Maxima(NamedTuple):
+    """The largest V_m of each neuron (n,), and when to observe it (n, 2). Where an event sets it (an arrival or a spike cuts the
+    rise off, or makes V_m jump): dV_m/dt there (n,), by which it moves with the event, and the record written then (n,), else 0
+    and -1."""
+
+    values: np.ndarray
+    times: np.ndarray
+    slopes: np.ndarray
+    records: np.ndarray
+
+
 def marks(times: np.ndarray, neurons: np.ndarray, kind: float, values: np.ndarray) -> Marks:
     return Marks(times, np.asarray(neurons, np.float64), np.full(len(times), kind), np.asarray(values, np.float64))
+
+
+def by_neuron(records: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Records (m, 1 + width) of a run, by neuron and time: local ids, state rows and where each neuron's begin, (n + 1,). Of
+    several at one instant the last: what came in between lasted for no time."""
+    order = np.argsort(records[:, 0], kind="stable")
+    keys = records[order, :3]  # id, epoch, offset
+    order = order[np.r_[np.any(keys[1:] != keys[:-1], axis=1), np.ones(min(len(order), 1), bool)]]
+    ids = records[order, 0].astype(np.int64)
+    return ids, np.ascontiguousarray(records[order, 1:]), np.searchsorted(ids, np.arange(n + 1)).astype(np.int64)
 
 
 class Membranes:
@@ -52,13 +73,10 @@ class Membranes:
 
     def __init__(self, core: Any, records: np.ndarray, start: Any, stop: Any):
         self.core, self.start, self.stop = core, np.array(start), np.array(stop)
-        order = np.argsort(records[:, 0], kind="stable")
-        self.ids = records[order, 0].astype(np.int64)
-        self.rows = np.ascontiguousarray(records[order, 1:])
-        at, last = self.rows[:, :2], np.r_[self.ids[1:] != self.ids[:-1], np.ones(min(len(order), 1), bool)]
+        self.ids, self.rows, self.first = by_neuron(records, core.n)
+        at, last = self.rows[:, :2], np.r_[self.ids[1:] != self.ids[:-1], np.ones(min(len(self.ids), 1), bool)]
         self.ends = np.where(last[:, None], self.stop, np.roll(at, -1, axis=0))
         self.last = last
-        self.first = np.searchsorted(self.ids, np.arange(core.n + 1))  # each neuron's first record
         self.shift = np.broadcast_to(offset_of(core, next(iter(core.model.states))), core.n)
         self._pieces()
 
@@ -70,6 +88,11 @@ class Membranes:
         released = clamped & (elapsed_all(free, self.ends) > 0.0)
         after = self._evolved(np.flatnonzero(released), free[released])
         stretch = np.r_[np.arange(len(at)), np.flatnonzero(released)]
+        # the records written where a piece begins and ends; -1: none, or the first, which is no event
+        begins, ends = np.arange(len(at)), np.where(self.last, -1, np.arange(len(at)) + 1)
+        begins[self.first[:-1][np.diff(self.first) > 0]] = -1
+        self.begins = np.r_[begins, np.full(len(after), -1)]
+        self.stops = np.r_[np.where(released, -1, ends), ends[released]]
         self.piece_rows = np.concatenate([self.rows, after])
         self.piece_ids = self.ids[stretch]
         self.lengths = np.r_[elapsed_all(at, until), elapsed_all(free[released], self.ends[released])]
@@ -78,6 +101,7 @@ class Membranes:
         keep = np.flatnonzero(self.lengths > 0.0)
         self.piece_rows, self.piece_ids = self.piece_rows[keep], self.piece_ids[keep]
         self.lengths, self.flat, self.piece_ends = self.lengths[keep], self.flat[keep], self.piece_ends[keep]
+        self.begins, self.stops = self.begins[keep], self.stops[keep]
 
     def _evolved(self, which: np.ndarray, times: np.ndarray) -> np.ndarray:
         rows = self.rows[which].copy()
@@ -156,62 +180,30 @@ class Membranes:
     # ---- maxima
 
     @cached_property
-    def maximum(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """(n,) the largest V_m and (n, 2) its time. Where an arrival made it (a kink): (n,) dV_m/dt there, by which it rises if
-        the arrival comes later, else 0; and (n, 2) the time of the arrival."""
-        n = self.core.n
-        ids, times, V, _ = self._panels(PROBES)
-        ids, times, V = ids.ravel(), times.reshape(-1, 2), V.ravel()
-        order = np.lexsort((times[:, 1], times[:, 0], ids))
-        ids, times, V = ids[order], times[order], V[order]
-        first = np.searchsorted(ids, np.arange(n + 1))
-        if not len(ids):  # a run of length 0
-            start = np.tile(self.start, (n, 1))
-            return self.at(np.zeros(1))[:, 0], start, np.zeros(n), start
-        # the first of equal values and, where a time is doubled, the one that what follows starts from
-        top = np.array([first[j] + np.argmax(V[first[j] : first[j + 1]]) for j in range(n)])
-        follows = np.minimum(top + 1, first[1:] - 1)
-        top = np.where(elapsed_all(times[top], times[follows]) == 0.0, follows, top)
-        low, high = np.maximum(top - 1, first[:-1]), np.minimum(top + 1, first[1:] - 1)
-        low -= (elapsed_all(times[low], times[top]) == 0.0) & (low > first[:-1])
-        neurons = np.arange(n)
-        # V may jump at an arrival (`DeltaLIF`): up to the maximum, or down from it
-        tolerance = JUMP * (1.0 + np.abs(V[top]))
-        before = self._V(self._state(neurons, times[top], after=False), neurons)
-        after = self._V(self._state(neurons, times[top]), neurons)
-        up, down = after - before > tolerance, before - after > tolerance
-        right = ~down & (self._slope(neurons, times[top], after=True) > 0.0)
-        left = ~up & ~right & (self._slope(neurons, times[top], after=False) < 0.0) & (top > first[:-1])
-        a = np.where(left[:, None], times[low], times[top])
-        span = np.where(left, elapsed_all(times[low], times[top]), np.where(right, elapsed_all(times[top], times[high]), 0.0))
-        lo, hi, base = np.zeros(n), span.copy(), self._state(neurons, a)
-        for _ in range(60):  # the slope falls through 0 in between
-            mid = 0.5 * (lo + hi)
-            rows = base.copy()
-            self.core.evolve(rows, neurons, later_all(a, mid))
-            rising = self.core.slopes(rows, neurons) > 0.0
-            lo, hi = np.where(rising, mid, lo), np.where(rising, hi, mid)
-        t = later_all(a, np.where(span > 0.0, 0.5 * (lo + hi), 0.0))
-        down &= ~left
-        arrival = t.copy()
-        t[down] = just_before(t[down])
-        value = self._V(self._state(neurons, t), neurons)
-        inside = (elapsed_all(self.start, t) > 0.0) & (elapsed_all(t, self.stop) > 0.0)
-        kink = np.where(~left & ~right & inside, self._slope(neurons, t, after=True), 0.0)
-        return value, t, kink, arrival
-
-    def _state(self, neurons: np.ndarray, times: np.ndarray, after: bool = True) -> np.ndarray:
-        """State rows (m, width) of neurons at times (m, 2), just after or before what happens then."""
-        where = np.empty(len(neurons), np.int64)
-        for i, j in enumerate(neurons):
-            at = self.rows[self.first[j] : self.first[j + 1], :2]
-            late = (at[:, 0] > times[i, 0]) | ((at[:, 0] == times[i, 0]) & (at[:, 1] > times[i, 1]))
-            late |= False if after else (at[:, 0] == times[i, 0]) & (at[:, 1] == times[i, 1])
-            where[i] = self.first[j] + max(np.count_nonzero(~late) - 1, 0)
-        return self._evolved(where, times)
-
-    def _slope(self, neurons: np.ndarray, times: np.ndarray, after: bool) -> np.ndarray:
-        return self.core.slopes(np.ascontiguousarray(self._state(neurons, times, after)), neurons)
+    def maximum(self) -> Maxima:
+        n, at = self.core.n, self.piece_rows[:, :2]
+        neurons, nothing = np.arange(n), np.full(n, -1)
+        if not len(at):  # a run of length 0
+            return Maxima(self.at(np.zeros(1))[:, 0], np.tile(self.start, (n, 1)), np.zeros(n), nothing)
+        # at the ends of pieces, the earliest of equal values; where an event leaves V_m as it is, before it
+        ends = self.piece_rows.copy()
+        self.core.evolve(ends, self.piece_ids, np.ascontiguousarray(self.piece_ends))
+        rows, ids, times = np.r_[ends, self.piece_rows], np.tile(self.piece_ids, 2), np.r_[self.piece_ends, at]
+        events, after = np.r_[self.stops, self.begins], np.repeat([False, True], len(at))
+        order = np.lexsort((after, times[:, 1], times[:, 0], ids))
+        u = np.nan_to_num(rows[order, _core.HEAD_WIDTH], nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+        highest = np.maximum.reduceat(u, np.searchsorted(ids[order], neurons))
+        reached = np.flatnonzero(u == highest[ids[order]])
+        best = order[reached[np.searchsorted(ids[order][reached], neurons)]]
+        records, cut = events[best], ~after[best] & (events[best] >= 0)
+        slopes = np.where(records >= 0, self.core.slopes(rows[best], neurons), 0.0)
+        times = np.where(cut[:, None], just_before(times[best]), times[best])
+        # inside pieces
+        free = ~self.flat
+        inside, waits = self.core.peaks(self.piece_rows[free], self.piece_ids[free], self.lengths[free], highest)
+        found = inside >= 0
+        times[found] = later_all(at[free][inside[found]], waits[found])
+        return Maxima(highest + self.shift, times, np.where(found, 0.0, slopes), np.where(found, nothing, records))
 
 
 def joined(parts: list[Marks]) -> Marks:

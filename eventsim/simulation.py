@@ -141,9 +141,7 @@ class Simulation:
         for index in range(len(self.network.populations)):
             self._engine.reset_alarms(index)
 
-    def _begin(
-        self, network: Network, engine: Any, start: Time, weight_dtype: str, executor: str = "ordered", threads: int = 1
-    ) -> None:
+    def _begin(self, network: Network, engine: Any, start: Time, weight_dtype: str, executor: str, threads: int) -> None:
         self.network, self._engine, self._time, self._start = network, engine, start, start
         self._weight_dtype, self._executor, self._threads = weight_dtype, executor, threads
         self._windows: Any = None  # the windowed executor, once it is needed
@@ -187,7 +185,8 @@ class Simulation:
             rows.append(_core.Rows(cores[r.pre], cores[r.post.index], r.port, r.indptr, r.indices, r.weight, r.delay))
         fork = Simulation.__new__(Simulation)
         fork.seed = self.seed
-        fork._begin(self.network, _core.Engine(cores, rows, *self._start), self._start, self._weight_dtype)
+        engine = _core.Engine(cores, rows, *self._start)
+        fork._begin(self.network, engine, self._start, self._weight_dtype, self._executor, self._threads)
         fork._set_out(record_spikes, record_V)
         return fork
 

@@ -48,6 +48,8 @@ cdef class Sweep:
     cdef int64_t[::1] first, cursor, last           # per neuron: breakpoints, the earliest that is filled in between
     cdef list records                               # per population: state rows (m, width) after every event, or None
     cdef double **record
+    cdef list spiked                                # per population: each neuron's Spike whose turn is next, with its release
+    cdef double **spike
 
     def __init__(self, Engine engine, start, end, list initial, pulls, marks, records,
                  bint rates=True):
@@ -69,8 +71,11 @@ cdef class Sweep:
         self.pulls, self.marks = np.ascontiguousarray(pulls, np.float64), np.ascontiguousarray(marks, np.float64)
         if self.pulls.shape[0] != engine.tape.n:
             raise ValueError(f"Sweep: {self.pulls.shape[0]} derivatives by spike times for {engine.tape.n} spikes")
+        self.spiked = []
         for p in engine.populations:
             p.finish_tape()
+            self.spiked.append(p.spiked.copy())
+        self.spike = pointers(self.spiked)
         self.merge()
         self.allocate()
         self.look_up(records)
@@ -91,13 +96,14 @@ cdef class Sweep:
         free(self.weight)
         free(self.delay)
         free(self.record)
+        free(self.spike)
 
     # ---- before the sweep
 
     cdef merge(self):
         """All events in forward order; at one instant steps before spikes before observations."""
         cdef Py_ssize_t n = self.engine.tape.n, m = self.marks.shape[0], i = 0, k = 0
-        cdef const Spike *tape = <const Spike *> self.engine.tape.data
+        cdef const Spike *s
         cdef Event *e
         cdef Time t
         self.n_events = n + m
@@ -107,9 +113,9 @@ cdef class Sweep:
         while i + k < n + m:
             e = &self.events[i + k]
             t = at_time(self.marks[k, 0], self.marks[k, 1]) if k < m else NEVER
-            if i < n and (before(spike_time(&tape[i]), t) or (same(spike_time(&tape[i]), t) and self.marks[k, 3] == OBSERVATION)):
-                e.at, e.spike, e.mark = spike_time(&tape[i]), i, -1
-                e.id = tape[i].id if drifted(&tape[i]) else ~tape[i].id
+            s = self.taped(i)
+            if i < n and (before(spike_time(s), t) or (same(spike_time(s), t) and self.marks[k, 3] == OBSERVATION)):
+                e.at, e.spike, e.mark, e.id = spike_time(s), i, -1, spiking(s)
                 i += 1
             else:
                 e.at, e.spike, e.mark, e.id = t, -1, k, <int32_t> self.marks[k, 2]
@@ -173,6 +179,19 @@ cdef class Sweep:
         p.advance(<Neuron *> copy, p.q(e.id - p.first), e.at)
         p.past = <const Neuron *> copy
 
+    cdef inline const Spike *taped(self, int64_t i) noexcept nogil:
+        return <const Spike *> (self.engine.tape.data + i * self.engine.tape.width)
+
+    cdef inline Spike take(self, Population p, const Event *e) noexcept nogil:
+        """A spike with its release, of which the line of the neuron's next spike told; its own line tells of the one before."""
+        cdef Spike *last = <Spike *> (self.spike[p.index] + (e.id - p.first) * (sizeof(Spike) // sizeof(double)))
+        cdef Spike s
+        cdef double after = last.after, u = last.u
+        memcpy(last, self.taped(e.spike), self.engine.tape.width * sizeof(double))
+        s = last[0]
+        s.after, s.u = after, u
+        return s
+
     cdef inline Costate *row(self, Population p, int64_t k) noexcept nogil:
         return <Costate *> (self.costate[p.index] + k * p.costates)
 
@@ -199,6 +218,7 @@ cdef class Sweep:
         cdef double *g = self.gradient(p, j)
         cdef double G = 0.0
         cdef int64_t kind
+        cdef Spike spike
         if e.spike >= 0:
             G = self.pulls[e.spike] + self.consequences(p, e)
         if p.costates:
@@ -207,8 +227,8 @@ cdef class Sweep:
             if e.record >= 0:
                 self.replay(p, e, past)
             if e.spike >= 0:
-                G = p.fire_back(<Costate *> n, q, g, <const Spike *> self.engine.tape.data + e.spike,
-                                self.engine.releases.data[e.spike] if p.asks else 0.0, G, self.rates)
+                spike = self.take(p, e)
+                G = p.fire_back(<Costate *> n, q, g, &spike, G, self.rates)
             else:
                 kind = <int64_t> self.marks[e.mark, 3]
                 p.recede(<Costate *> n, q, e.at, self.rates)

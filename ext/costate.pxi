@@ -11,11 +11,13 @@
 # rates are sums over the same places: -dL/da = sum (put in) * (costate differentiated by -a), likewise for b. The
 # differentiated costates travel with the costates themselves, by -d kappa(a, b, t)/da = kappa3(a, a, b, t).
 
-cdef struct Spike:                  # the tape: 32 bytes for each spike
+cdef struct Spike:                  # the tape: 32 bytes for each spike, 40 if a model asks for the last
     double offset                   # [ms]
     int32_t epoch                   # [ms]
     int32_t id                      # global; ~id (negative) if an arrival, a release or the start made the neuron spike, no drift
-    double before, after            # `closing` just before the spike, `slope` just after release [mV/ms]
+    double before                   # `closing` just before the spike [mV/ms]
+    double after, u                 # `slope` just after release [mV/ms], and the membrane then [mV]. On the tape these are of the
+                                    # neuron's spike before this one: its release was over when the line was written
 
 cdef struct Costate:                # head of every costate row, as Neuron is of every state row
     Time at                         # valid just before the event of this time: the neuron's own spike, an observation, the end
@@ -43,6 +45,10 @@ cdef enum:
 
 cdef inline Time spike_time(const Spike *s) noexcept nogil:
     return at_time(s.epoch, s.offset)
+
+cdef inline int32_t spiking(const Spike *s) noexcept nogil:
+    """The neuron's global id."""
+    return s.id if drifted(s) else ~s.id
 
 cdef inline bint drifted(const Spike *s) noexcept nogil:
     """The membrane itself reached its threshold, so that it decides when."""

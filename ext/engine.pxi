@@ -28,8 +28,7 @@ cdef class Engine:
     cdef readonly Flights flights
     cdef readonly Alarms alarms
     cdef readonly Log spikes                        # epoch, offset, global id
-    cdef readonly Log tape, releases                # while gradients are wanted: a Spike and, if a model asks, the membrane
-                                                    # at release for each spike; else None
+    cdef readonly Log tape                          # a Spike for each spike while gradients are wanted, else None
     cdef readonly bint taping
     cdef readonly list traces                       # per population: Log of local id, state row
     cdef void **trace
@@ -98,10 +97,10 @@ cdef class Engine:
 
     def write_tape(self):
         """From now on, keep what gradients need of each spike."""
-        self.taping, self.tape = True, Log(sizeof(Spike) // sizeof(double))
-        self.releases = Log(1) if any(p.asks_release() for p in self.populations) else None
+        asked = any(p.asks_release() for p in self.populations)
+        self.taping, self.tape = True, Log(sizeof(Spike) // sizeof(double) - (not asked))
         for p in self.populations:
-            p.write_tape(self.tape, self.releases)
+            p.write_tape()
 
     # ---- the loop
 
@@ -195,7 +194,7 @@ cdef class Engine:
             self.alarms.set(gid, next)
             return REACHED
         if (self.flights.reserve(self.out_ptr[p.index + 1] - self.out_ptr[p.index]) or self.spikes.reserve(1)
-                or self.make_room(p, 1) or (self.taping and self.make_tape())):
+                or self.make_room(p, 1) or (self.taping and self.tape.reserve(1))):
             return NO_MEMORY
         ran_away = False
         if p.fire(j, t):
@@ -214,7 +213,7 @@ cdef class Engine:
             record = self.spikes.append()
             record[0], record[1], record[2] = t.epoch, t.offset, gid
         if self.taping:
-            p.tape_spike(gid - p.first, t)
+            p.tape_spike(gid - p.first, t, self.tape)
         for k in range(self.out_ptr[p.index], self.out_ptr[p.index + 1]):
             self.send(<Rows> self.projection[self.out_index[k]], self.out_index[k], gid, t)
 
@@ -269,10 +268,6 @@ cdef class Engine:
                 return -1
             self.touched, self.touched_capacity = touched, 2 * n
         return (<Log> self.trace[p.index]).reserve(n) if self.traced[p.index] else 0
-
-    cdef int make_tape(self) noexcept nogil:
-        """Room for one more spike on the tape."""
-        return self.tape.reserve(1) or (self.releases is not None and self.releases.reserve(1))
 
     # ---- between runs
 

@@ -92,11 +92,10 @@ cdef class Population:
     cdef bint is_source                         # nothing can reach it
     cdef double direction                       # +1: rising crossings are sought; -1: falling ones (see `wait`)
     cdef double[:, ::1] step_times, step_values # injected current: times (K, 2), values (K, 1 or n) [pA]
-    cdef Log tape, releases                     # of spikes and of membranes at release, while they are written
-    cdef int64_t[::1] latest                    # each neuron's last spike on the tape
-    cdef bint taping, asks, drifts                    # drifts: the present spike is not made by an arrival, the start or a release
-    cdef double before                          # slope before the present spike
-    cdef bint replaying                         # a tape is written, and the model `replays`
+    cdef bint taping                            # a tape is written,
+    cdef bint replaying                         # and the model `replays`
+    cdef readonly object spiked                 # each neuron's last Spike, with its own release: (n, 5) float64
+    cdef double[:, ::1] spiked_view
     cdef const Neuron *past                     # in the reverse sweep: the state at the beginning of the present stretch,
     cdef double *g                              # and the gradient by the neuron's coefficients
 
@@ -176,6 +175,10 @@ cdef class Population:
         """How long the response to excitation rises [ms]: within that time it is largest at the end."""
         return np.inf
 
+    cdef bint aim(self, Neuron *s, double *q, double level) noexcept nogil:
+        """Make `level` the threshold of copies of a state row and its parameters; for maxima of membranes. False: cannot."""
+        return False
+
     cdef void reset(self, Neuron *s, const double *q, bint falls) noexcept nogil:
         """The jump of the state at the neuron's own spike (falls: at the falling crossing of an edge neuron)."""
 
@@ -222,7 +225,7 @@ cdef class Population:
         return False
 
     def asks_release(self):
-        """Must the tape tell the membrane at release? It costs eight bytes more for each spike of the network."""
+        """Must the tape tell `Spike.u`? It costs eight bytes more for each spike of the network."""
         return False
 
     cdef void start_back(self, const Costate *n, const double *q, double *g, const Neuron *s, double *states) noexcept nogil:
@@ -314,12 +317,11 @@ cdef class Population:
         """The neuron has reached its threshold at t: advance and reset it. False: it only fell back below (edge)."""
         cdef Neuron *s = self.row(j)
         cdef const double *q = self.q(j)
-        cdef bint falls = s.free.epoch == INFINITY
-        if self.taping:
-            self.drifts = not (same(s.at, t) or same(s.free, t))
+        cdef bint falls = s.free.epoch == INFINITY, driven = same(s.at, t) or same(s.free, t)
         self.advance(s, q, t)
         if self.taping:
-            self.before = self.closing(s, q)
+            self.last(j).id = ~<int32_t> (self.first + j) if driven else <int32_t> (self.first + j)
+            self.last(j).before = self.closing(s, q)
         if falls:
             self.reset(s, q, True)
             s.free = t
@@ -350,47 +352,42 @@ cdef class Population:
             self.flow_back(n, q, d)
         n.at = t
 
-    cdef double fire_back(self, Costate *n, const double *q, double *g, const Spike *s, double u, double G,
-                          bint rates) noexcept nogil:
+    cdef double fire_back(self, Costate *n, const double *q, double *g, const Spike *s, double G, bint rates) noexcept nogil:
         """Bring a costate row back to just before the neuron's own spike, whose arrivals pull with G; dL/d(its time)."""
         cdef double O = n.pull if same(n.free, n.at) else 0.0       # of a spike at the very release
         self.recede(n, q, spike_time(s), rates)
         if same(n.free, n.at):
             n.released = n.u
-        O += self.release_back(n, q, s, u)
+        O += self.release_back(n, q, s, s.u)
         n.released = 0.0
-        return self.reset_back(n, q, g, s, G + O, O, u)
+        return self.reset_back(n, q, g, s, G + O, O, s.u)
 
     # ---- the tape
 
-    def write_tape(self, Log tape, Log releases):
-        """From now on, add what gradients need of each spike to a tape, and the membrane at release to another one (or None)."""
-        self.tape, self.releases, self.taping, self.replaying = tape, releases, True, self.replays()
-        self.asks = releases is not None
-        self.latest = np.full(self.n, -1, np.int64)
+    def write_tape(self):
+        """From now on, know what gradients need of each neuron's last spike."""
+        self.taping, self.replaying = True, self.replays()
+        self.spiked = self.spiked_view = np.zeros((self.n, sizeof(Spike) // sizeof(double)))
+        self.spiked.view(np.int32)[:, 3] = ~(self.first + np.arange(self.n))
 
-    cdef void tape_spike(self, Py_ssize_t j, Time t) noexcept nogil:
-        """Neuron j has just spiked; the caller has reserved room."""
-        cdef Spike *spike = <Spike *> self.tape.append()
-        spike.epoch, spike.offset = <int32_t> t.epoch, t.offset
-        spike.id = <int32_t> (self.first + j) if self.drifts else ~<int32_t> (self.first + j)
-        spike.before = self.before
-        self.latest[j] = self.tape.n - 1
-        if self.asks:
-            self.releases.append()
+    cdef inline Spike *last(self, Py_ssize_t j) noexcept nogil:
+        return <Spike *> &self.spiked_view[j, 0]
+
+    cdef void tape_spike(self, Py_ssize_t j, Time t, Log tape) noexcept nogil:
+        """Neuron j has just spiked: write that to a tape, with the release of its spike before; there is room."""
+        self.last(j).epoch, self.last(j).offset = <int32_t> t.epoch, t.offset
+        memcpy(tape.append(), self.last(j), tape.width * sizeof(double))
         self.foresee_release(j)
 
-    cdef void tape_release(self, Py_ssize_t j, const Neuron *s, const double *q) noexcept nogil:
-        """Complete the last spike of neuron j by its state at the end of refractoriness."""
-        (<Spike *> (self.tape.data + self.latest[j] * self.tape.width)).after = self.slope(s, q)
-        if self.asks:
-            self.releases.data[self.latest[j]] = (<const double *> s)[HEAD]
+    cdef inline void keep_release(self, Py_ssize_t j, const Neuron *s, const double *q) noexcept nogil:
+        """Neuron j at the end of refractoriness is s."""
+        self.last(j).after, self.last(j).u = self.slope(s, q), (<const double *> s)[HEAD]
 
     cdef void note_release(self, const Neuron *s, const double *q) noexcept nogil:
-        """s has come to the end of refractoriness: if it is a neuron and no copy of one, its last spike can be completed."""
+        """s has come to the end of refractoriness: is it a neuron, and no copy of one?"""
         cdef size_t place = (<size_t> s - <size_t> self.rows) // (self.width * sizeof(double))      # huge for what lies before
-        if place < <size_t> self.n and self.latest[place] >= 0:
-            self.tape_release(place, s, q)
+        if place < <size_t> self.n:
+            self.keep_release(place, s, q)
 
     cdef void foresee_release(self, Py_ssize_t j) noexcept nogil:
         """The same, should nothing arrive until then."""
@@ -399,13 +396,13 @@ cdef class Population:
         memcpy(copy, self.row(j), self.width * sizeof(double))
         if clamped(s):
             self.rest(s, self.q(j), elapsed(s.at, s.free))
-        self.tape_release(j, s, self.q(j))
+        self.keep_release(j, s, self.q(j))
 
     def finish_tape(self):
-        """Complete the last spikes of neurons nothing has happened to since; changes no state."""
+        """Foresee the releases that have not come yet; changes no state."""
         cdef Py_ssize_t j
         for j in range(self.n):
-            if self.latest[j] >= 0 and clamped(self.row(j)):
+            if clamped(self.row(j)):
                 self.foresee_release(j)
 
     # ---- the border to Python: rows in and out, nothing committed
@@ -428,6 +425,70 @@ cdef class Population:
         cdef Py_ssize_t k
         for k in range(rows.shape[0]):
             self.advance(<Neuron *> &rows[k, 0], self.q(ids[k]), at_time(times[k, 0], times[k, 1]))
+
+    def peaks(self, const double[:, ::1] rows, const int64_t[::1] ids, const double[::1] lengths, double[::1] levels):
+        """Interior maxima of free membranes above `levels` (n,), each neuron's highest value at the ends of its stretches.
+
+        A stretch is a state row (m, width) of neuron ids (m,) and a length [ms]. Raises `levels` to the maxima; returns in which
+        stretch each is (n,), -1: none, and how long after its beginning [ms]. No maximum is missed that exceeds the level by
+        2**-40 of the potentials: the crossing solver tells that nothing reaches it."""
+        stretch, waits = np.full(self.n, -1, np.int64), np.zeros(self.n)
+        cdef int64_t[::1] where = stretch
+        cdef double[::1] when = waits
+        cdef double[:, ::1] aimed = self.coef.copy()
+        cdef double copy[WIDEST]
+        cdef double u, t
+        cdef Py_ssize_t k
+        cdef int64_t j
+        for k in range(rows.shape[0]):
+            j = ids[k]
+            while True:
+                t = self.passes(<const Neuron *> &rows[k, 0], &aimed[j if self.coef_stride else 0, 0], lengths[k], levels[j])
+                if isnan(t):
+                    raise TypeError(f"{type(self.model).__name__}: without aim() its membranes have no known maxima")
+                if t < 0.0:
+                    break
+                t = self.top(<const Neuron *> &rows[k, 0], self.q(j), t, lengths[k])
+                self.at_wait(<Neuron *> copy, <const Neuron *> &rows[k, 0], self.q(j), t)
+                u = copy[HEAD]
+                if not u > levels[j]:
+                    break
+                levels[j], where[j], when[j] = u, k, t
+        return stretch, waits
+
+    cdef inline void at_wait(self, Neuron *copy, const Neuron *s, const double *q, double t) noexcept nogil:
+        memcpy(copy, s, self.width * sizeof(double))
+        self.flow(copy, q, t)
+
+    cdef double passes(self, const Neuron *s, double *q, double length, double level) noexcept nogil:
+        """When, within `length`, the free membrane passes a level for the first time; -1: it does not; NAN: unknown. It starts
+        and ends at or below the level; q is a copy."""
+        cdef double copy[WIDEST]
+        cdef double t = 0.0, wait
+        memcpy(copy, s, self.width * sizeof(double))
+        if not self.aim(<Neuron *> copy, q, level + ON_THRESHOLD * (fabs(level) + fabs(copy[HEAD]))):
+            return NAN
+        while t < length:
+            wait = self.wait(<Neuron *> copy, q, t, 1.0)
+            if wait <= RESOLUTION * t:
+                return t
+            t += wait
+        return -1.0
+
+    cdef double top(self, const Neuron *s, const double *q, double low, double high) noexcept nogil:
+        """A maximum between `low`, where the membrane rises, and `high`, where it does not or is lower; no lower than at `low`."""
+        cdef double copy[WIDEST]
+        cdef double middle = 0.5 * (low + high), least
+        self.at_wait(<Neuron *> copy, s, q, low)
+        least = copy[HEAD] - ON_THRESHOLD * fabs(copy[HEAD])        # rounding must not decide where it is flat
+        while low < middle < high:
+            self.at_wait(<Neuron *> copy, s, q, middle)
+            if copy[HEAD] >= least and self.slope(<Neuron *> copy, q) > 0.0:
+                low = middle
+            else:
+                high = middle
+            middle = 0.5 * (low + high)
+        return low
 
     def certified_wait(self, double[::1] row, Py_ssize_t j, double t):
         """The solver step from a state row, t [ms] after its time: see solver.pxi. For tests."""

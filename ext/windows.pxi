@@ -10,7 +10,7 @@
 #   emit      its sources spike;                                         -- barrier, if they may do so with less delay than D --
 #   sweep     its neurons with arrivals, or an alarm that rings, live through the window: each takes its arrivals in order,
 #             and spikes; then the spikes are sent;                                                          -- barrier --
-#   exchange  (one thread) spikes are recorded in the order of time; the next window in which anything is due is found.
+#   exchange  (one thread) spikes are recorded, and taped, in the order of time; the next window in which anything is due is found.
 #                                                                                                          -- barrier --
 
 cdef extern from *:
@@ -193,6 +193,29 @@ cdef int take_over(Log log, Log part) noexcept nogil:
     part.n = 0
     return 0
 
+cdef int line_up(Bag *order, Log part) noexcept nogil:
+    """Append pointers to the rows of a log, which are then free to be overwritten; -1 if there is no memory."""
+    cdef Py_ssize_t k
+    cdef void **entry
+    for k in range(part.n):
+        entry = <void **> put(order, sizeof(void *))
+        if entry == NULL:
+            return -1
+        entry[0] = part.data + k * part.width
+    part.n = 0
+    return 0
+
+cdef int splice(Log tape, Bag *order) noexcept nogil:
+    """Write the spikes that have been lined up to the end of a tape, in the order of time; -1 if there is no memory."""
+    cdef Py_ssize_t k
+    if tape.reserve(order.n):
+        return -1
+    qsort(order.data, order.n, sizeof(void *), by_time_on_tape)
+    for k in range(order.n):
+        memcpy(tape.append(), (<void **> order.data)[k], tape.width * sizeof(double))
+    order.n = 0
+    return 0
+
 cdef inline int64_t earlier(int64_t a, int64_t b) noexcept nogil:
     """The smaller of two windows; -1 is none."""
     return b if a < 0 or 0 <= b < a else a
@@ -206,6 +229,18 @@ cdef int by_time(const void *a, const void *b) noexcept nogil:
         if x[k] != y[k]:
             return -1 if x[k] < y[k] else 1
     return 0
+
+cdef int by_time_on_tape(const void *a, const void *b) noexcept nogil:
+    """Order of pointers to taped spikes: time, then id; of one neuron at one instant as they came."""
+    cdef const Spike *x = (<const Spike **> a)[0]
+    cdef const Spike *y = (<const Spike **> b)[0]
+    if x.epoch != y.epoch:
+        return -1 if x.epoch < y.epoch else 1
+    if x.offset != y.offset:
+        return -1 if x.offset < y.offset else 1
+    if spiking(x) != spiking(y):
+        return -1 if spiking(x) < spiking(y) else 1
+    return -1 if x < y else 1
 
 
 @cython.final
@@ -235,6 +270,7 @@ cdef class Worker:
     cdef int32_t lot_target[CHUNK]
     cdef Py_ssize_t lot_n, lot_of               # their number, and the population of their targets
     cdef readonly Log spikes                    # of this window: epoch, offset, global id
+    cdef readonly Log tape                      # of this window, if the engine has one
     cdef readonly list traces                   # as in the engine, of this window
     cdef void **trace
     cdef uint8_t[::1] watch
@@ -594,7 +630,7 @@ cdef class Worker:
         cdef int64_t gid = p.first + j
         cdef double *record
         cdef Departure *departure
-        if self.spikes.reserve(1):
+        if self.spikes.reserve(1) or (self.engine.taping and self.tape.reserve(1)):
             self.fail(NO_MEMORY, -1, t)
         elif p.fire(j, t):
             self.n_spikes += 1
@@ -602,6 +638,8 @@ cdef class Worker:
             if self.watch[gid] & WATCH_SPIKES:
                 record = self.spikes.append()
                 record[0], record[1], record[2] = t.epoch, t.offset, gid
+            if self.engine.taping:
+                p.tape_spike(j, t, self.tape)
             departure = <Departure *> self.add(&self.departures, sizeof(Departure))
             if departure != NULL:
                 departure.time, departure.who.population, departure.who.neuron = t, p.index, <int32_t> j
@@ -1001,6 +1039,7 @@ cdef class Windows:
     cdef Plan plan
     cdef readonly double longest                # window [ms]
     cdef readonly int64_t exact                 # times a neuron's window was lived through, its sums being too large a risk
+    cdef Bag taped                              # void *: spikes on their way from the workers' tapes to the engine's
     cdef int64_t arrivals, touches              # since the length was last chosen; a neuron is touched once in a window
     cdef Time end                               # of the run
     cdef int64_t quota                          # events left until it pauses
@@ -1048,6 +1087,7 @@ cdef class Windows:
         free(self.plan.owner)
         free(self.plan.sums)
         free(self.worker)
+        free(self.taped.data)
 
     @property
     def length(self):
@@ -1137,6 +1177,8 @@ cdef class Windows:
             self.collect(<Worker> self.worker[k])
         if self.engine.spikes.n > recorded + 1:
             qsort(self.engine.spikes.data + 3 * recorded, self.engine.spikes.n - recorded, 3 * sizeof(double), by_time)
+        if self.taped.n and splice(self.engine.tape, &self.taped):
+            (<Worker> self.worker[0]).fail(NO_MEMORY, -1, self.plan.limit)
         self.engine.now = self.plan.limit
         self.judge_all()
         if self.code == REACHED and (self.quota <= 0 or self.plan.window > RENUMBER):
@@ -1149,7 +1191,7 @@ cdef class Windows:
     cdef void collect(self, Worker w) noexcept nogil:
         """Take over what a worker has recorded and counted in the window."""
         cdef Py_ssize_t i
-        if take_over(self.engine.spikes, w.spikes):
+        if take_over(self.engine.spikes, w.spikes) or (self.engine.taping and line_up(&self.taped, w.tape)):
             w.fail(NO_MEMORY, -1, self.plan.limit)
         for i in range(self.engine.traced.shape[0]):
             if self.engine.traced[i] and take_over(<Log> self.engine.trace[i], <Log> w.trace[i]):
@@ -1252,6 +1294,7 @@ cdef class Windows:
         cdef Alarm alarm
         cdef Population p
         cdef Plan *plan = &self.plan
+        cdef Worker worker
         for rows in self.engine.projections:
             (<Rows> rows).visited = (plan.sums[rows.post.index] != NULL and rows.shortest > 0.0
                                      and rows.segment(self.longest) >= LONG_SEGMENT)
@@ -1260,6 +1303,8 @@ cdef class Windows:
         rows = [self.engine.projections[i] for indices in self.engine.outgoing for i in indices]
         plan.prompt = any((<Population> self.engine.populations[r.pre]).is_source and r.shortest < self.longest for r in rows)
         plan.epoch, plan.window = epoch, <int64_t> (offset * plan.per_ms)
+        for worker in self.workers if self.engine.taping else ():
+            worker.tape = worker.tape or Log(self.engine.tape.width)
         for k in range(self.engine.n):
             plan.seats[k].look = -1
         for k in range(n):

@@ -10,7 +10,7 @@ import numpy as np
 import oracle_tangent
 import pytest
 from comparing import exact, simulation
-from gradient_nets import Loss, large, layers
+from gradient_nets import SPIKING, Loss, large, layers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle_gradient import explicit, places
@@ -27,7 +27,7 @@ few = settings(max_examples=4)
 
 def value_and_grad(sim, loss, inputs=None, **options):
     """By the executor for any network."""
-    return es.value_and_grad(sim, loss, inputs, duration=T, **{"executor": "events"} | options)
+    return es.value_and_grad(sim, loss, inputs, **{"duration": T, "executor": "events"} | options)
 
 
 def gradient(net, loss, inputs=None, **options):
@@ -303,6 +303,26 @@ def test_what_cannot_matter_has_no_derivative(seed):
     times = np.array(net.pop("in").params["times"])
     assert np.any(times >= last) and np.all(grads["in", "times"][times >= last] == 0.0)
     assert np.all(grads["a", "V_th"][:3] == 0.0)
+
+
+@pytest.mark.filterwarnings("ignore:DeltaLIF")
+@pytest.mark.parametrize("model", SPIKING)
+@few
+@given(seeds)
+def test_what_comes_later_changes_no_bit(model, seed):
+    """A loss on the spikes of the first half has the same derivatives in a run of that half."""
+    net = large(seed, model, n=20)
+
+    def early(response, targets=None):
+        s = response.spikes("a")
+        seen = s.time < T / 2
+        c = seen * (1.0 + s.neuron)
+        return float(c[seen] @ s.time[seen]), {"a": es.Sensitivity(times=c)}
+
+    whole, expected, response = gradient(net, early)
+    half, grads, _ = gradient(net, early, duration=T / 2)
+    assert spikes_of(response, net) and half == whole
+    assert_close(grads, expected, 0.0)
 
 
 @few

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import strategies
 from comparing import simulation
-from hypothesis import given
+from gradient_nets import KINDS, SPIKING, Loss, large
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mpmath import mp
 
@@ -219,6 +220,96 @@ def test_thousands_of_spikes_in_flight_over_many_runs():
         assert ordered._engine.synaptic_events == windowed._engine.synaptic_events
     assert windowed._engine.synaptic_events == 24_000 and not len(windowed._engine.flights.dump())
     assert_same(ordered, windowed)
+
+
+# ---- gradients: the tape of every thread, in one order
+
+
+def derivatives(make, loss, workers=0, **options):
+    """The value of a loss and every derivative, by the ordered executor or by so many workers of the other; and the runs."""
+    executor = {"executor": "windowed", "threads": workers} if workers else {"executor": "ordered"}
+    sim = make(**executor)
+    value, grads, response = es.value_and_grad(sim, loss, **options)
+    out = {"value": value}
+    for thing in [*sim.network.populations, *sim.network.projections]:
+        for name, by in vars(grads[thing]).items():
+            out[thing.index, thing.name, name] = np.concatenate(by) if name == "times" else by
+    return out, response.runs
+
+
+def assert_same_derivatives(make, loss, workers, windowed=True, **options):
+    """By the ordered executor and by each number of workers; the runs of the former."""
+    expected, ordered = derivatives(make, loss, **options)
+    for k in workers:
+        found, runs = derivatives(make, loss, k, **options)
+        assert all((fork._ran[0] == "windowed") >= windowed for fork in runs.forks)
+        for a, b in zip(ordered.tapes, runs.tapes, strict=True):
+            np.testing.assert_array_equal(a.at, b.at)
+            np.testing.assert_array_equal(a.gid, b.gid)
+        assert found.keys() == expected.keys()
+        for name in expected:
+            np.testing.assert_array_equal(found[name], expected[name], str(name))
+    return ordered
+
+
+@pytest.mark.filterwarnings("ignore:DeltaLIF")
+@pytest.mark.parametrize("model", [*SPIKING, "LeakyIntegrator"])
+@settings(max_examples=3)
+@given(seed=st.integers(0, 10**6), kind=st.sampled_from(KINDS), reset=st.sampled_from(["value", "subtract"]))
+def test_same_gradients_for_every_model_and_loss(model, seed, kind, reset):
+    if model == "QIF":
+        kind = "times" if kind == "max_V" else kind
+    options = {"reset": reset} if "reset" in getattr(es, model).options else {}
+    net = large(seed, model, n_inputs=500, rate=0.24, **options)  # two blocks of neurons, one for each of two threads
+    runs = assert_same_derivatives(lambda **o: simulation(net, **o)[0], Loss(net, 30.0, kind), [1, 2, 3], duration=30.0)
+    assert model == "LeakyIntegrator" or len(runs.spikes(1).time) > 20
+
+
+@pytest.mark.filterwarnings("ignore:DeltaLIF")
+@given(strategies.networks(max_pops=3, max_n=3, limit=150), st.sampled_from(KINDS))
+def test_same_gradients_of_simultaneous_events(case, kind):
+    kind = "times" if any(p.model == "QIF" for p in case.net.pops) and kind == "max_V" else kind
+    loss = Loss(case.net, case.T, kind)
+    assert_same_derivatives(lambda **o: simulation(case.net, **o)[0], loss, [2], windowed=False, duration=case.T)
+
+
+@pytest.mark.parametrize("pseudo_spikes", [0, 2])
+def test_same_gradients_of_batches_on_many_threads(pseudo_spikes):
+    """Four blocks of neurons of three models that keep three kinds of lines; samples and windows in parallel."""
+    rng = np.random.default_rng(3)
+    net = es.Network()
+    source = net.add("source", 900, es.SpikeSource([]))
+    cells = net.add("cells", 500, es.LIF(t_ref=0.3), V_m=es.Uniform(-70.0, -56.0))
+    flies = net.add("flies", 400, es.FlyLIF())
+    smooth = net.add("smooth", 200, es.QIF(t_ref=0.4))
+    net.connect(source, cells, es.FixedOutDegree(5), weight=es.Normal(500.0, 200.0), delay=es.Uniform(0.0, 3.0))
+    net.connect(cells, cells, es.FixedOutDegree(5), weight=es.Normal(0.0, 400.0), delay=es.Uniform(0.4, 20.0))
+    net.connect(cells, flies, es.FixedOutDegree(4), weight=es.Normal(8.0, 9.0), delay=1.0)
+    net.connect(flies, smooth, es.FixedOutDegree(3), weight=es.Uniform(3.0, 9.0), delay=0.7)
+    inputs = [(rng.uniform(0.0, 20.0, 1500), rng.integers(0, 900, 1500)) for _ in range(2)]
+
+    def loss(response, targets):
+        value, out = 0.0, {}
+        for p in (cells, flies, smooth):
+            s = response.spikes(p)
+            value += float(np.sin(s.neuron) @ s.time)
+            out[p] = es.Sensitivity(times=np.sin(s.neuron))
+        return value, out
+
+    options = {"duration": 30.0, "inputs": inputs, "pseudo_spikes": pseudo_spikes}
+    runs = assert_same_derivatives(lambda **o: es.Simulation(net, seed=2, **o), loss, [1, 2, 4], threads=2, **options)
+    assert min(len(runs.spikes(k).time) for k in (1, 2, 3)) > 300
+
+
+def test_gradients_of_layers_by_the_executor_of_the_simulation():
+    """Where no executor is named the layers have their own."""
+    net = es.Network()
+    source = net.add("source", 3, es.SpikeSource([1.0, 4.0, 5.0], [0, 1, 2]))
+    net.connect(source, net.add("cell", 2, es.LIF()), es.AllToAll(), weight=900.0, delay=1.5)
+    for executor, kind in (("auto", "LayerRuns"), ("ordered", "EventRuns"), ("windowed", "EventRuns")):
+        sim = es.Simulation(net, weight_dtype="float64", executor=executor)
+        response = es.value_and_grad(sim, lambda response, targets: (0.0, {}), duration=20.0)[2]
+        assert type(response.runs).__name__ == kind
 
 
 # ---- the cheap bound

@@ -102,6 +102,10 @@ cdef class AdaptivePopulation(Population):
         return approach(sign * ((p.c + s.h - s.u) - gained), p.a, drive, self.mode,
                         ON_THRESHOLD * (fabs(p.c + s.h) + fabs(s.u)))
 
+    cdef bint aim(self, Neuron *n, double *q, double level) noexcept nogil:
+        (<AdaptiveCoef *> q).c, (<AdaptiveState *> n).h = level, 0.0
+        return True
+
     cdef void reset(self, Neuron *n, const double *q, bint falls) noexcept nogil:
         cdef AdaptiveState *s = <AdaptiveState *> n
         cdef const AdaptiveCoef *p = <const AdaptiveCoef *> q

@@ -60,6 +60,10 @@ cdef class DeltaPopulation(Population):
         drive.slope, drive.rise, drive.rate = sign * (p.k * s.I_e - p.a * (s.u + gained)), 0.0, 0.0
         return approach(sign * ((p.c - s.u) - gained), p.a, drive, EDGE, 0.0)
 
+    cdef bint aim(self, Neuron *n, double *q, double level) noexcept nogil:
+        (<DeltaCoef *> q).c = level
+        return True
+
     cdef void reset(self, Neuron *n, const double *q, bint falls) noexcept nogil:
         cdef const DeltaCoef *p = <const DeltaCoef *> q
         reset_membrane(&(<DeltaState *> n).u, p.c, p.r, self.mode, falls)

@@ -105,6 +105,10 @@ cdef class DoubleExpPopulation(Population):
         return approach(sign * ((p.c - s.u) - gained), p.a, drive, self.mode,
                         ON_THRESHOLD * (fabs(p.c) + fabs(s.u)))
 
+    cdef bint aim(self, Neuron *n, double *q, double level) noexcept nogil:
+        (<DoubleExpCoef *> q).c = level
+        return True
+
     cdef void reset(self, Neuron *n, const double *q, bint falls) noexcept nogil:
         cdef const DoubleExpCoef *p = <const DoubleExpCoef *> q
         reset_membrane(&(<DoubleExpState *> n).u, p.c, p.r, self.mode, falls)

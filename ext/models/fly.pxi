@@ -76,6 +76,10 @@ cdef class FlyPopulation(Population):
         add_current(&drive, p.a * g, p.b)
         return approach((p.c - s.u) - gained, p.a, drive, TO_VALUE, 0.0)
 
+    cdef bint aim(self, Neuron *n, double *q, double level) noexcept nogil:
+        (<FlyCoef *> q).c = level
+        return True
+
     cdef void reset(self, Neuron *n, const double *q, bint falls) noexcept nogil:
         (<FlyState *> n).u = (<const FlyCoef *> q).r
         (<FlyState *> n).g = 0.0

@@ -118,6 +118,10 @@ cdef class LIFPopulation(Population):
             peak = np.where(a == b, 1.0 / a, np.log(b / a) / (b - a))
         return float(np.min(peak))
 
+    cdef bint aim(self, Neuron *n, double *q, double level) noexcept nogil:
+        (<LIFCoef *> q).c = level
+        return True
+
     cdef void reset(self, Neuron *n, const double *q, bint falls) noexcept nogil:
         cdef const LIFCoef *p = <const LIFCoef *> q
         reset_membrane(&(<LIFState *> n).u, p.c, p.r, self.mode, falls)

@@ -61,6 +61,8 @@ cdef class QIFPopulation(Population):
             by_I = -s.G * y / (2.0 * I * p.a * e) if V == -INFINITY else s.G * (dC - V * dS) / (p.a * e * (V * C + I * S))
             s.late = s.G / e if V == -INFINITY else -by_V * p.a * (V * V - V + I)
             (<QIFCoef *> self.g).a -= s.G * d.t / p.a
+        elif n.u == 0.0:                        # nor does anything depend on V at the end, where it may be infinite
+            by_V = by_I = s.late = 0.0
         elif V == -INFINITY:
             V_end = -e * C / S
             by_V, by_I = 0.0, n.u * e * (C * dS - dC * S) / (S * S)
@@ -117,6 +119,12 @@ cdef class QIFPopulation(Population):
         else:
             y = 1.0 / s.V
         return max(-log1p(-y) / p.a - t, 0.0) if y < 1.0 else INFINITY
+
+    # V'' = a I' = -2 a^2 I wherever V' = 0: one maximum if I > 0, else none
+    cdef double passes(self, const Neuron *n, double *q, double length, double level) noexcept nogil:
+        cdef double copy[WIDEST]
+        self.at_wait(<Neuron *> copy, n, q, length)
+        return 0.0 if self.slope(n, q) > 0.0 > self.slope(<Neuron *> copy, q) else -1.0
 
     cdef void reset(self, Neuron *n, const double *q, bint falls) noexcept nogil:
         (<QIFState *> n).V = (<const QIFCoef *> q).r
