@@ -230,7 +230,8 @@ class Rows:
     indptr: _I64
     indices: _I32
     weight: NDArray[Any]
-    delay: NDArray[Any]
+    delay_data: NDArray[Any]
+    delay_table: _F64
     post: Population
     port: int
     first: int
@@ -244,7 +245,10 @@ class Rows:
         indices: _I32,
         weight: NDArray[Any],
         delay: NDArray[Any],
+        table: _F64 = ...,
     ) -> None: ...
+    @property
+    def delay(self) -> NDArray[Any]: ...
     @property
     def shortest(self) -> float: ...
     def set_weight(self, weight: NDArray[Any]) -> None: ...
@@ -392,6 +396,14 @@ def chosen_columns(
 def shared_out(total: int, n_post: int, skipped: _I32, repeats: bool, seed: int, purpose: int, counts: _I64) -> None: ...
 def rows_of_pairs(pre: _I32, ends: _I64, order: _I64) -> None: ...
 def sort_rows(indptr: _I64, *arrays: NDArray[Any]) -> None: ...
+
+NO_TABLE: _F64
+
+@final
+class Codebook:
+    def __init__(self, most: int) -> None: ...
+    def encode(self, values: _F64, out: NDArray[np.uint16]) -> bool: ...
+    def contents(self) -> _F64: ...
 
 MEMBRANE: dict[str, Any]
 SYNAPSES: dict[str, Any]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from . import _core, check
 from .distributions import Distribution
 
 TOPOLOGY, WEIGHT, DELAY = 1, 2, 3  # kinds of random numbers, see ext/random.pxi
+PART = 1 << 17  # synapses drawn, coded and sorted at a time: what is needed for it meanwhile fits into the cache
 
 
 class Rows(NamedTuple):
@@ -27,19 +29,22 @@ class Rows(NamedTuple):
     indptr : (n_pre + 1,) int64, row i is indptr[i]:indptr[i + 1]
     indices : (m,) int32, targets
     weight : (m,) float32 or float64, or (1,) float64 for all synapses
-    delay : (m,) float32 or float64, or (1,) float64 for all synapses [ms]
+    delay : (m,) float32 or float64, or (1,) float64 for all synapses [ms]; or (m,) uint8 or uint16, places in `table`
+    table : (d,) float64, ascending: the different delays, where `delay` holds codes; else empty
     """
 
     indptr: np.ndarray
     indices: np.ndarray
     weight: np.ndarray
     delay: np.ndarray
+    table: np.ndarray = _core.NO_TABLE
 
     def edges(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Sources, targets, weights and delays of all synapses, in row order, (m,) each."""
         m = len(self.indices)
         pre = np.repeat(np.arange(len(self.indptr) - 1), np.diff(self.indptr))
-        return pre, self.indices, np.broadcast_to(self.weight, m), np.broadcast_to(self.delay, m)
+        delay = self.table[self.delay] if len(self.table) else self.delay
+        return pre, self.indices, np.broadcast_to(self.weight, m), np.broadcast_to(delay, m)
 
     def check(self, n_post: int | None = None) -> None:
         """Raise AssertionError unless every invariant holds."""
@@ -51,19 +56,33 @@ class Rows(NamedTuple):
             "indices is int32": self.indices.dtype == np.int32,
             "targets exist": m == 0 or (self.indices.min() >= 0 and (n_post is None or self.indices.max() < n_post)),
         }
-        for name, values in (("weight", self.weight), ("delay", self.delay)):
+        floats, d = (np.float32, np.float64), len(self.table)
+        for name, values, each in (
+            ("weight", self.weight, floats),
+            ("delay", self.delay, floats if d == 0 else (np.uint8,) if d <= 256 else (np.uint16,)),
+        ):
             facts[f"{name} has length m or 1"] = values.shape in ((m,), (1,))
-            facts[f"{name} is a float64 for all or floats"] = values.dtype in (
-                (np.float32, np.float64) if values.shape == (m,) else (np.float64,)
+            facts[f"{name} is a float64 for all, floats or codes"] = values.dtype in (
+                each if values.shape == (m,) else (np.float64,)
             )
             facts[f"{name} is contiguous and finite"] = values.flags.c_contiguous and bool(np.all(np.isfinite(values)))
-        facts["delay >= 0"] = bool(np.all(self.delay >= 0))
+        facts["the table holds the codes, ascending"] = not d or (
+            np.array_equal(np.unique(self.delay), np.arange(d)) and bool(np.all(np.diff(self.table) > 0))
+        )
         if all(facts.values()):
             pre, post, _, delay = self.edges()
+            facts["delay >= 0"] = bool(np.all(delay >= 0))
             facts["sorted by delay, then target"] = np.array_equal(np.lexsort((np.arange(m), post, delay, pre)), np.arange(m))
         wrong = [fact for fact, holds in facts.items() if not holds]
         if wrong:
             raise AssertionError(f"Rows: not so: {'; '.join(wrong)}; {self!r}")
+
+
+class Part(NamedTuple):
+    """Some rows: where they are in indptr, the end of the last included, and where their synapses are."""
+
+    rows: slice
+    synapses: slice
 
 
 class Topology(NamedTuple):
@@ -72,6 +91,12 @@ class Topology(NamedTuple):
     indptr: np.ndarray
     indices: np.ndarray
     order: np.ndarray | None = None
+
+    def parts(self) -> list[Part]:
+        """All rows that have synapses, cut where PART or more have come together."""
+        indptr = self.indptr
+        cuts = np.unique(np.searchsorted(indptr, [*range(0, len(self.indices), PART), len(self.indices)])).tolist()
+        return [Part(slice(a, b + 1), slice(int(indptr[a]), int(indptr[b]))) for a, b in pairwise(cuts)]
 
 
 class Ends(NamedTuple):
@@ -467,11 +492,11 @@ def build_rows(
     n_pre, n_post : sizes of the populations
     same_population : are they the same?
     weight : number, distribution or (m,) array (see the rule for the order), None for the rule's own [pA or mV]
-    delay : likewise, >= 0 [ms]
+    delay : likewise, >= 0 [ms]. They are coded if they are few enough for that to save memory
     seed, index : of the simulation, and of the projection in it: key of the random numbers. Drawn values belong to the
         synapses in the order of (source, target, creation).
-    weight_dtype : float32 or float64, for arrays and drawn weights; with float32, delays are drawn as float32 too. Delays
-        given as an array are always kept exactly.
+    weight_dtype : float32 or float64, for arrays and drawn weights; with float32, drawn delays are rounded to float32 too unless
+        they are coded. Delays given as an array are always kept exactly.
 
     Raises
     ------
@@ -490,69 +515,139 @@ def build_rows(
                 f"pass a number or a distribution, then sim.set(projection, {name}=...) in the order of sim.edges(projection)"
             )
     m = int(rule.expected(ends))
-    needed = 8 * (n_pre + 1) + m * sum((4, _bytes_each(weight, weight_dtype), _bytes_each(delay, weight_dtype)))
+    needed = 8 * (n_pre + 1) + m * (4 + weight_dtype.itemsize * _differ(weight) + _differ(delay))
     if needed > os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
         raise _too_large(rule, ends, m, needed)
     try:
         topology = rule.topology(ends, seed, TOPOLOGY << 32 | index)
-        weight = _values(rule, "weight", weight, "finite", topology, seed, WEIGHT << 32 | index, weight_dtype)
-        weight = _narrowed(rule, weight, weight_dtype)
-        delay = _values(rule, "delay", delay, "nonnegative", topology, seed, DELAY << 32 | index, weight_dtype)
-        return _sorted_by_delay(topology.indptr, topology.indices, weight, delay)
+        weights = _given(rule, "weight", weight, "finite", topology, seed, WEIGHT << 32 | index)
+        delays = _given(rule, "delay", delay, "nonnegative", topology, seed, DELAY << 32 | index)
+        return _sorted_by_delay(topology, _weights(rule, weights, weight_dtype), *_delays(delays, weight_dtype))
     except MemoryError:
         raise _too_large(rule, ends, m, needed) from None
 
 
 def sort_rows(indptr: np.ndarray, indices: np.ndarray, weight: np.ndarray, delay: np.ndarray) -> Rows:
     """New rows with these values, (m,) in the present order or (1,): sorted by delay, then target, then present order."""
-    indices, weight, delay = indices.copy(), weight.copy(), delay.copy()
-    _core.sort_rows(indptr, indices, *(values for values in (weight, delay) if len(values) == len(indices)))
-    return _sorted_by_delay(indptr, indices, weight, delay)
+    indices, order = indices.copy(), np.arange(len(indices))
+    _core.sort_rows(indptr, indices, order)
+    topology = Topology(indptr, indices, order)
+    weight = weight[order] if len(weight) == len(order) else weight
+    return _sorted_by_delay(topology, weight, *_delays(Values(delay, topology), np.dtype(np.float64)))
 
 
-def _sorted_by_delay(indptr: np.ndarray, indices: np.ndarray, weight: np.ndarray, delay: np.ndarray) -> Rows:
-    """Rows from rows sorted by target; arrays (m,) are sorted in place. Delays become float32 if that loses nothing."""
-    m = len(indices)
-    if len(delay) == m != 1:
-        if delay.dtype == np.float64:
-            with np.errstate(over="ignore"):
-                narrow = delay.astype(np.float32)
-            delay = narrow if np.array_equal(narrow, delay) else delay
-        delay += 0.0  # -0.0 would be sorted by its sign bit
-        _core.sort_rows(indptr, delay, indices, *([weight] if len(weight) == m else []))
-    return Rows(indptr, indices, weight, delay)
+def _sorted_by_delay(topology: Topology, weight: np.ndarray, delay: np.ndarray, table: np.ndarray) -> Rows:
+    """Rows from values as they are stored; arrays (m,) are sorted in place."""
+    indptr, indices = topology.indptr, topology.indices
+    columns = [indices, weight] if len(weight) == len(indices) else [indices]
+    if len(delay) == len(indices):
+        for part in topology.parts():
+            _core.sort_rows(indptr[part.rows], delay, *columns)
+    return Rows(indptr, indices, weight, delay, table)
 
 
-def _values(
-    rule: Rule, name: str, value: Any, kind: str, topology: Topology, seed: int, purpose: int, dtype: np.dtype
-) -> np.ndarray:
-    """Values of the synapses in the order of (source, target, creation), (m,), or (1,) float64 for all."""
-    m = len(topology.indices)
+class Values(NamedTuple):
+    """What was given for the weights or delays of the synapses of a topology: a distribution, or float64 (m,) in the order of
+    the rule or (1,). Drawn values belong to the synapses in the order of (source, target, creation)."""
+
+    given: np.ndarray | Distribution
+    topology: Topology
+    seed: int = 0
+    purpose: int = 0
+
+    def one_for_all(self) -> np.ndarray | None:
+        """The one number that was given, if it was one: it takes no memory per synapse, and stays as it is."""
+        return None if isinstance(self.given, Distribution) or len(self.given) != 1 else self.given
+
+    def of(self, part: Part, dtype: Any) -> np.ndarray:
+        """The values of some of the synapses; an array ignores dtype."""
+        here = part.synapses
+        if isinstance(self.given, Distribution):
+            return self.given.draw(here.stop - here.start, self.seed, self.purpose, here.start, dtype)
+        return self.given[here if self.topology.order is None else self.topology.order[here]]
+
+    def stored(self, dtype: Any) -> np.ndarray:
+        """All of them."""
+        out = np.empty(len(self.topology.indices), dtype)
+        for part in self.topology.parts():
+            out[part.synapses] = self.of(part, dtype)
+        return out
+
+    def require(self, name: str, low: float, high: float, least: float) -> None:
+        """Raise ValueError if what was drawn, from `low` to `high`, is not finite or falls below `least`."""
+        finite = bool(np.isfinite(low) and np.isfinite(high))
+        if not finite or low < least:
+            demand = "must be >= 0" if finite else "must be finite"
+            raise ValueError(
+                f"{self.given!r}: {name} drawn from {low} to {high} {demand}; give the distribution a range, low and high"
+            )
+
+
+def _given(rule: Rule, name: str, value: Any, kind: str, topology: Topology, seed: int, purpose: int) -> Values:
+    """What was given, checked as far as that can be done before it is drawn."""
     if not isinstance(value, Distribution):
-        values = np.atleast_1d(check.values(type(rule).__name__, name, value, kind, m))
-        return values if len(values) == 1 or topology.order is None else values[topology.order]
-    values = value.draw(m, seed, purpose, dtype=dtype)
-    low, high = (values.min(), values.max()) if m else (0.0, 0.0)
-    if np.isinf(low) or np.isinf(high) or (kind == "nonnegative" and low < 0):
-        demand = "must be finite" if np.isinf(low) or np.isinf(high) else "must be >= 0"
-        raise ValueError(f"{value!r}: {name} drawn from {low} to {high} {demand}; give the distribution a range, low and high")
-    return values
+        value = np.atleast_1d(check.values(type(rule).__name__, name, value, kind, len(topology.indices)))
+    return Values(value, topology, seed, purpose)
 
 
-def _narrowed(rule: Rule, weight: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Weights in the format they are stored in; one for all stays float64, which costs no memory."""
-    if len(weight) == 1:
-        return weight
-    largest = np.finfo(dtype).max
-    if len(weight) and np.abs(weight).max() > largest:
-        k = int(np.argmax(np.abs(weight)))
-        raise ValueError(f"{type(rule).__name__}: weight[{k}] = {weight[k]} is too large for float32; use weight_dtype='float64'")
-    return weight.astype(dtype, copy=False)
+def _weights(rule: Rule, values: Values, dtype: np.dtype) -> np.ndarray:
+    """Weights as they are stored."""
+    given = values.given
+    if (same := values.one_for_all()) is not None:
+        return same
+    if not isinstance(given, Distribution) and len(given) and max(-given.min(), given.max()) > np.finfo(dtype).max:
+        k = int(np.argmax(np.abs(given)))
+        raise ValueError(f"{type(rule).__name__}: weight[{k}] = {given[k]} is too large for float32; use weight_dtype='float64'")
+    weight = values.stored(dtype)
+    values.require("weight", *_extremes(weight), -np.inf)
+    return weight
 
 
-def _bytes_each(value: Any, dtype: np.dtype) -> int:
-    """Bytes per synapse that a weight or delay takes."""
-    return dtype.itemsize if isinstance(value, Distribution) or np.size(value) != 1 else 0
+def _delays(values: Values, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+    """Delays as they are stored, and their table: in codes if that takes less memory than single precision."""
+    if (same := values.one_for_all()) is not None:
+        return same, _core.NO_TABLE
+    coded = _coded(values)
+    if coded is not None:
+        values.require("delay", coded[1][0], coded[1][-1], 0.0)
+        return coded
+    if not isinstance(values.given, Distribution):
+        with np.errstate(over="ignore"):
+            dtype = np.dtype(np.float32 if np.array_equal(values.given.astype(np.float32), values.given) else np.float64)
+    delay = values.stored(dtype)
+    values.require("delay", *_extremes(delay), 0.0)
+    delay += 0.0  # -0.0 would be sorted by its sign bit
+    return delay, _core.NO_TABLE
+
+
+def _coded(values: Values) -> tuple[np.ndarray, np.ndarray] | None:
+    """Codes of the values and the table of these, ascending; None if they are too many for that to save memory."""
+    topology = values.topology
+    m = len(topology.indices)
+    most = min(m // 4, 1 << 16)
+    if not most:
+        return None
+    book = _core.Codebook(most)
+    first = np.empty(m, np.uint16)  # codes in the order in which numbers came
+    if not all(book.encode(values.of(part, np.float64), first[part.synapses]) for part in topology.parts()):
+        return None
+    numbers = book.contents()
+    place = np.argsort(numbers)
+    codes = np.empty(m, np.uint8 if len(numbers) <= 256 else np.uint16)
+    rank = np.empty(len(numbers), codes.dtype)
+    rank[place] = np.arange(len(numbers))
+    for part in topology.parts():
+        codes[part.synapses] = rank[first[part.synapses]]
+    return codes, numbers[place]
+
+
+def _extremes(values: np.ndarray) -> tuple[float, float]:
+    return (values.min(), values.max()) if len(values) else (0.0, 0.0)
+
+
+def _differ(value: Any) -> bool:
+    """Does each synapse have a value of its own?"""
+    return isinstance(value, Distribution) or np.size(value) != 1
 
 
 def _too_large(rule: Rule, ends: Ends, m: int, needed: int) -> MemoryError:

@@ -183,7 +183,8 @@ class Simulation:
             core.set_inputs(p.inputs())
             cores.append(core)
         for r in self._engine.projections:
-            rows.append(_core.Rows(cores[r.pre], cores[r.post.index], r.port, r.indptr, r.indices, r.weight, r.delay))
+            data = r.indptr, r.indices, r.weight, r.delay_data, r.delay_table
+            rows.append(_core.Rows(cores[r.pre], cores[r.post.index], r.port, *data))
         fork = Simulation.__new__(Simulation)
         fork.seed = self.seed
         fork._begin(self.network, _core.Engine(cores, rows, *self._start), self._start, self._weight_dtype)
@@ -468,9 +469,9 @@ class Simulation:
         """New rows for projection k; replaced ones stay as long as spikes are in flight on them."""
         engine, n = self._engine, len(self.network.projections)
         rows, old = engine.projections[:n], engine.projections[k]
-        indptr, indices, order, delay = sort_rows(old.indptr, old.indices, np.arange(len(old.indices)), delay)
+        indptr, indices, order, *delays = sort_rows(old.indptr, old.indices, np.arange(len(old.indices)), delay)
         weight = old.weight if len(old.weight) == 1 else old.weight[order]
-        rows[k] = _core.Rows(engine.populations[old.pre], old.post, old.port, indptr, indices, weight, delay)
+        rows[k] = _core.Rows(engine.populations[old.pre], old.post, old.port, indptr, indices, weight, *delays)
         place = np.argsort(order)
         flights = engine.flights.dump()
         synaptic = flights["source"] >= 0
@@ -523,8 +524,8 @@ class Simulation:
         rows = self._engine.projections[self._projection(projection, "Simulation.edges")]
         m = len(rows.indices)
         pre = np.repeat(np.arange(len(rows.indptr) - 1, dtype=np.int32), np.diff(rows.indptr))
-        full = [np.broadcast_to(a, m).copy() for a in (rows.weight, rows.delay)]
-        return Edges(pre, rows.indices.copy(), full[0], full[1].astype(np.float64))
+        weight, delay = np.broadcast_to(rows.weight, m).copy(), np.broadcast_to(rows.delay, m).astype(np.float64)
+        return Edges(pre, rows.indices.copy(), weight, delay)
 
     @_alone
     def save(self, path: Any) -> None:

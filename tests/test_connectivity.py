@@ -2,6 +2,7 @@
 
 import signal
 import time
+from dataclasses import dataclass
 
 import hypothesis.strategies as st
 import numpy as np
@@ -23,6 +24,7 @@ from eventsim import (
     _core,
 )
 from eventsim.connectivity import Rows, build_rows, sort_rows
+from eventsim.distributions import Distribution
 
 
 def build(rule, n_pre, n_post, *, same=False, pre=None, post=None, weight=1.0, delay=1.5, seed=1, index=0, dtype="float32"):
@@ -340,6 +342,44 @@ def test_drawn_at_most_twelve_bytes_a_synapse():
     assert sum(a.nbytes for a in rows) - rows.indptr.nbytes == 12 * 50_000
 
 
+@pytest.mark.parametrize(
+    "m, d, dtype",
+    [
+        (1028, 256, np.uint8),
+        (1028, 257, np.uint16),
+        (1027, 257, np.float64),
+        (4 * 65536, 65536, np.uint16),
+        (4 * 65537, 65537, np.float64),
+    ],
+)
+def test_few_delays_are_coded_if_that_saves_memory(m, d, dtype):
+    delay = 0.1 * (np.arange(m) % d)
+    rows = build(Pairs(np.arange(m) % 3, np.zeros(m, int)), 3, 1, delay=delay)
+    assert rows.delay.dtype == dtype and len(rows.table) == (0 if dtype == np.float64 else d)
+    assert rows.delay.nbytes + rows.table.nbytes <= (8 if dtype == np.float64 else 4) * m
+    pre, _, _, mine = rows.edges()
+    assert all(np.array_equal(mine[pre == k], np.sort(delay[k::3])) for k in range(3))
+
+
+@dataclass(frozen=True)
+class OnGrid(Distribution):
+    """A distribution of a user's own, with steps of 0.1."""
+
+    exact: Distribution
+
+    def draw(self, n, seed, purpose, first_id=0, dtype=np.float64):
+        return (0.1 * np.rint(10.0 * self.exact.draw(n, seed, purpose, first_id))).astype(dtype)
+
+
+def test_delays_drawn_on_a_grid_are_coded_and_not_rounded():
+    """...whatever order they come in, in parts of different rows: 400,000 synapses."""
+    rule, delay = FixedOutDegree(100), OnGrid(Normal(1.5, 0.75, low=0.1))
+    rows = build(rule, 4000, 50, weight=Normal(1.0, 0.1), delay=delay, seed=7)
+    assert sum(a.nbytes for a in rows) - rows.indptr.nbytes - rows.table.nbytes == 9 * 400_000
+    drawn = delay.draw(400_000, 7, 3 << 32).reshape(4000, 100)
+    assert np.array_equal(rows.edges()[3].reshape(4000, 100), np.sort(drawn)) and 20 < len(rows.table) < 100
+
+
 @given(explicit())
 def test_new_delays_reorder_rows(given):
     n_pre, n_post, pre, post, weight, delay = given
@@ -362,6 +402,7 @@ def test_the_descriptions_keep_copies():
 
 
 good = Rows(np.array([0, 2, 3]), np.array([0, 1, 0], np.int32), np.ones(1), np.array([1, 2, 1], np.float32))
+coded = good._replace(delay=np.array([0, 1, 0], np.uint8), table=np.array([1.0, 2.0]))
 
 
 @pytest.mark.parametrize(
@@ -373,14 +414,20 @@ good = Rows(np.array([0, 2, 3]), np.array([0, 1, 0], np.int32), np.ones(1), np.a
         (good._replace(indices=good.indices + np.int32(1)), "targets exist"),
         (good._replace(indices=good.indices.astype(np.int64)), "indices is int32"),
         (good._replace(weight=np.ones(2)), "weight has length m or 1"),
-        (good._replace(weight=np.ones(1, np.float32)), "weight is a float64 for all or floats"),
+        (good._replace(weight=np.ones(1, np.float32)), "weight is a float64 for all, floats or codes"),
         (good._replace(weight=np.array([np.inf])), "weight is contiguous and finite"),
         (good._replace(delay=-good.delay), "delay >= 0"),
         (good._replace(delay=good.delay[::-1].copy()[[1, 0, 2]]), "sorted by delay, then target"),
+        (coded._replace(delay=coded.delay.astype(np.uint16)), "delay is a float64 for all, floats or codes"),
+        (coded._replace(table=np.array([1.0, 2.0, 3.0])), "the table holds the codes, ascending"),
+        (coded._replace(table=np.array([2.0, 1.0])), "the table holds the codes, ascending"),
+        (coded._replace(table=np.array([-1.0, 2.0])), "delay >= 0"),
+        (coded._replace(delay=np.array([1, 0, 0], np.uint8)), "sorted by delay, then target"),
     ],
 )
 def test_the_check_finds_what_is_wrong(broken, message):
     good.check(2)
+    coded.check(2)
     with pytest.raises(AssertionError) as caught:
         broken.check(2)
     assert message in str(caught.value)
