@@ -16,6 +16,7 @@ import numpy as np
 
 from . import _core, check
 from .distributions import Distribution
+from .parallel import Lent, spread
 
 TOPOLOGY, WEIGHT, DELAY = 1, 2, 3  # kinds of random numbers, see ext/random.pxi
 PART = 1 << 17  # synapses drawn, coded and sorted at a time: what is needed for it meanwhile fits into the cache
@@ -79,9 +80,10 @@ class Rows(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Some rows: where they are in indptr, the end of the last included, and where their synapses are."""
+    """Some rows: they themselves, where they start (and the last one ends) in indptr, and where their synapses are."""
 
     rows: slice
+    starts: slice
     synapses: slice
 
 
@@ -92,11 +94,11 @@ class Topology(NamedTuple):
     indices: np.ndarray
     order: np.ndarray | None = None
 
-    def parts(self) -> list[Part]:
-        """All rows that have synapses, cut where PART or more have come together."""
-        indptr = self.indptr
-        cuts = np.unique(np.searchsorted(indptr, [*range(0, len(self.indices), PART), len(self.indices)])).tolist()
-        return [Part(slice(a, b + 1), slice(int(indptr[a]), int(indptr[b]))) for a, b in pairwise(cuts)]
+    def parts(self, least: int = 0) -> list[Part]:
+        """All rows that have synapses, cut where PART of these, and at least `least`, have come together."""
+        indptr, m = self.indptr, len(self.indices)
+        cuts = np.unique(np.searchsorted(indptr, [*range(0, m, max(PART, least)), m])).tolist()
+        return [Part(slice(a, b), slice(a, b + 1), slice(int(indptr[a]), int(indptr[b]))) for a, b in pairwise(cuts)]
 
 
 class Ends(NamedTuple):
@@ -161,9 +163,12 @@ class Ends(NamedTuple):
             whole = np.zeros(self.n_pre, np.int64)
             whole[self.pre_ids] = counts
             counts = whole
+        topology = Topology(_starts(counts), indices)
         if self.post_ids is not None:
-            indices = self.post_ids.astype(np.int32)[indices]
-        return Topology(_starts(counts), indices)
+            ids = self.post_ids.astype(np.int32)
+            for part in topology.parts():
+                indices[part.synapses] = ids[indices[part.synapses]]
+        return topology
 
 
 class Rule:
@@ -178,7 +183,7 @@ class Rule:
         """How many synapses to expect."""
         raise NotImplementedError
 
-    def topology(self, ends: Ends, seed: int, purpose: int) -> Topology:
+    def topology(self, ends: Ends, seed: int, purpose: int, threads: int) -> Topology:
         """Who is connected to whom."""
         raise NotImplementedError
 
@@ -218,15 +223,15 @@ class AllToAll(Rule):
         n_pre, n_post = ends.sizes()
         return n_pre * n_post - (0 if self.autapses else ends.autapses())
 
-    def topology(self, ends: Ends, seed: int, purpose: int) -> Topology:
+    def topology(self, ends: Ends, seed: int, purpose: int, threads: int) -> Topology:
         if ends.is_ascending():
             skipped = ends.skipped(self.autapses)
             n_post = ends.sizes()[1]
-            return _chosen(ends, n_post - (skipped < n_post), skipped, False, seed, purpose)
+            return _chosen(ends, n_post - (skipped < n_post), skipped, False, seed, purpose, threads)
         pre, post = ends.all_ids()
         pre, post = np.repeat(pre, len(post)), np.tile(post, len(pre))
         keep = slice(None) if self.autapses or not ends.same else pre != post
-        return _from_pairs(pre[keep], post[keep], ends.n_pre)
+        return _from_pairs(pre[keep], post[keep], ends.n_pre, threads)
 
 
 @dataclass(frozen=True)
@@ -239,8 +244,8 @@ class OneToOne(Rule):
             raise ValueError(f"OneToOne: {n_pre} sources and {n_post} targets; both must be of one size")
         return n_pre
 
-    def topology(self, ends: Ends, seed: int, purpose: int) -> Topology:
-        return _from_pairs(*ends.all_ids(), ends.n_pre)
+    def topology(self, ends: Ends, seed: int, purpose: int, threads: int) -> Topology:
+        return _from_pairs(*ends.all_ids(), ends.n_pre, threads)
 
 
 @dataclass(frozen=True)
@@ -263,18 +268,24 @@ class FixedProbability(Rule):
     def expected(self, ends: Ends) -> float:
         return self.p * AllToAll(self.autapses).expected(ends)
 
-    def topology(self, ends: Ends, seed: int, purpose: int) -> Topology:
+    def topology(self, ends: Ends, seed: int, purpose: int, threads: int) -> Topology:
         ends = _distinct(self, ends)
         n_pre, n_post = ends.sizes()
         skipped = ends.skipped(self.autapses)
         if self.p in (0.0, 1.0):
-            return _chosen(ends, int(self.p) * (n_post - (skipped < n_post)), skipped, False, seed, purpose)
+            return _chosen(ends, int(self.p) * (n_post - (skipped < n_post)), skipped, False, seed, purpose, threads)
         indptr = np.zeros(n_pre + 1, np.int64)
-        _core.probability_rows(self.p, n_post, skipped, seed, purpose, indptr, None)
+
+        def draw(rows: range, indices: np.ndarray | None) -> None:
+            a, b = rows.start, rows.stop
+            _core.probability_rows(self.p, n_post, skipped[a:b], seed, purpose, a, indptr[a : b + 1], indices)
+
+        rows = _ranges(n_pre, int(PART / max(1.0, self.p * n_post)))
+        spread(lambda part: draw(part, None), rows, threads)
         counts = indptr[1:].copy()
         np.cumsum(indptr, out=indptr)
         indices = np.empty(indptr[-1], np.int32)
-        _core.probability_rows(self.p, n_post, skipped, seed, purpose, indptr, indices)
+        spread(lambda part: draw(part, indices), rows, threads)
         return ends.placed(counts, indices)
 
 
@@ -300,16 +311,23 @@ class FixedInDegree(Rule):
     def expected(self, ends: Ends) -> float:
         return self.k * ends.sizes()[1]
 
-    def topology(self, ends: Ends, seed: int, purpose: int) -> Topology:
+    def topology(self, ends: Ends, seed: int, purpose: int, threads: int) -> Topology:
         ends = _distinct(self, ends)
         n_pre, n_post = ends.sizes()
         skipped = ends.swapped().skipped(self.autapses)
         _demand(self, "k", self.k, n_pre - (skipped < n_pre), self.multapses, "sources for each target")
-        arguments = (self.k, n_pre, skipped, self.multapses, seed, purpose)
-        counts = np.zeros(n_pre, np.int64)
-        _core.chosen_columns(*arguments, counts, None)
+        targets = _ranges(n_post, -(-n_post // min(threads, 1 + self.k * n_post // PART)))
+        filed = np.zeros((len(targets), n_pre), np.int64)  # by range of targets and source: where its synapses end so far
+
+        def draw(k: int, indices: np.ndarray | None) -> None:
+            a, b = targets[k].start, targets[k].stop
+            _core.chosen_columns(self.k, n_pre, skipped[a:b], self.multapses, seed, purpose, a, filed[k], indices)
+
+        spread(lambda k: draw(k, None), range(len(targets)), threads)
+        counts = filed.sum(axis=0)
+        filed = np.cumsum(filed, axis=0) - filed + _starts(counts)[:-1]
         indices = np.empty(self.k * n_post, np.int32)
-        _core.chosen_columns(*arguments, _starts(counts)[:-1], indices)
+        spread(lambda k: draw(k, indices), range(len(targets)), threads)
         return ends.placed(counts, indices)
 
 
@@ -334,12 +352,12 @@ class FixedOutDegree(Rule):
     def expected(self, ends: Ends) -> float:
         return self.k * ends.sizes()[0]
 
-    def topology(self, ends: Ends, seed: int, purpose: int) -> Topology:
+    def topology(self, ends: Ends, seed: int, purpose: int, threads: int) -> Topology:
         ends = _distinct(self, ends)
         n_pre, n_post = ends.sizes()
         skipped = ends.skipped(self.autapses)
         _demand(self, "k", self.k, n_post - (skipped < n_post), self.multapses, "targets for each source")
-        return _chosen(ends, np.full(n_pre, self.k), skipped, self.multapses, seed, purpose)
+        return _chosen(ends, np.full(n_pre, self.k), skipped, self.multapses, seed, purpose, threads)
 
 
 @dataclass(frozen=True)
@@ -363,7 +381,7 @@ class FixedTotalNumber(Rule):
     def expected(self, ends: Ends) -> float:
         return self.N
 
-    def topology(self, ends: Ends, seed: int, purpose: int) -> Topology:
+    def topology(self, ends: Ends, seed: int, purpose: int, threads: int) -> Topology:
         ends = _distinct(self, ends)
         n_post = ends.sizes()[1]
         skipped = ends.skipped(self.autapses)
@@ -371,10 +389,22 @@ class FixedTotalNumber(Rule):
         pairs = int(free.sum())
         _demand(self, "N", self.N, np.array([pairs]), self.multapses, "pairs")
         dense = not self.multapses and 2 * self.N > pairs  # cheaper to choose those left out
-        counts = np.zeros(len(free), np.int64)
         total = pairs - self.N if dense else self.N
-        _core.shared_out(total, n_post, skipped, self.multapses, seed, purpose, counts)
-        return _chosen(ends, free - counts if dense else counts, skipped, self.multapses, seed, purpose)
+
+        def draw(number: int, first: int, attempts: int, counts: np.ndarray) -> int:
+            return _core.shared_out(number, n_post, skipped, self.multapses, seed, purpose, first, attempts, counts)
+
+        tables, drawn = Lent(lambda: np.zeros(len(free), np.int64)), []
+
+        def draw_part(part: range) -> None:
+            with tables.one() as counts:
+                drawn.append(draw(len(part), part.start, len(part), counts))
+
+        parts = _ranges(total, 8 * PART) if self.multapses else []
+        spread(draw_part, parts, threads)
+        counts = sum(tables.all, np.zeros(len(free), np.int64))
+        draw(total - sum(drawn), sum(map(len, parts)), np.iinfo(np.int64).max, counts)
+        return _chosen(ends, free - counts if dense else counts, skipped, self.multapses, seed, purpose, threads)
 
 
 @dataclass(frozen=True, eq=False)
@@ -405,13 +435,13 @@ class Pairs(Rule):
     def expected(self, ends: Ends) -> float:
         return len(self.pre)
 
-    def topology(self, ends: Ends, seed: int, purpose: int) -> Topology:
+    def topology(self, ends: Ends, seed: int, purpose: int, threads: int) -> Topology:
         n_pre, n_post = ends.sizes()
         check.below("Pairs", "pre", self.pre, n_pre, "the number of sources")
         check.below("Pairs", "post", self.post, n_post, "the number of targets")
         pre = self.pre if ends.pre_ids is None else ends.pre_ids[self.pre]
         post = self.post if ends.post_ids is None else ends.post_ids[self.post]
-        return _from_pairs(pre, post, ends.n_pre)
+        return _from_pairs(pre, post, ends.n_pre, threads)
 
 
 class CSR(Rule):
@@ -455,7 +485,7 @@ class CSR(Rule):
     def expected(self, ends: Ends) -> float:
         return len(self.indices)
 
-    def topology(self, ends: Ends, seed: int, purpose: int) -> Topology:
+    def topology(self, ends: Ends, seed: int, purpose: int, threads: int) -> Topology:
         n_pre, n_post = ends.sizes()
         if len(self.indptr) != n_pre + 1:
             raise ValueError(f"CSR: indptr has {len(self.indptr)} values for {n_pre} sources; it must have {n_pre + 1}")
@@ -463,11 +493,9 @@ class CSR(Rule):
             raise ValueError(f"CSR: the matrix has {self.n_columns} columns for {n_post} targets; their numbers must agree")
         check.below("CSR", "indices", self.indices, n_post, "the number of targets")
         if ends.pre_ids is None and ends.post_ids is None:
-            indices, order = self.indices.copy(), np.arange(len(self.indices))
-            _core.sort_rows(self.indptr, indices, order)
-            return Topology(self.indptr, indices, order)
+            return _by_target(self.indptr, self.indices.copy(), _places(len(self.indices)), threads)
         pre, post = ends.all_ids()
-        return _from_pairs(np.repeat(pre, np.diff(self.indptr)), post[self.indices], ends.n_pre)
+        return _from_pairs(np.repeat(pre, np.diff(self.indptr)), post[self.indices], ends.n_pre, threads)
 
 
 def build_rows(
@@ -482,6 +510,7 @@ def build_rows(
     seed: int,
     index: int,
     weight_dtype: Any,
+    threads: int = 1,
 ) -> Rows:
     """The rows of one projection.
 
@@ -497,6 +526,7 @@ def build_rows(
         synapses in the order of (source, target, creation).
     weight_dtype : float32 or float64, for arrays and drawn weights; with float32, drawn delays are rounded to float32 too unless
         they are coded. Delays given as an array are always kept exactly.
+    threads : they change no bit
 
     Raises
     ------
@@ -519,30 +549,35 @@ def build_rows(
     if needed > os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
         raise _too_large(rule, ends, m, needed)
     try:
-        topology = rule.topology(ends, seed, TOPOLOGY << 32 | index)
+        topology = rule.topology(ends, seed, TOPOLOGY << 32 | index, threads)
         weights = _given(rule, "weight", weight, "finite", topology, seed, WEIGHT << 32 | index)
         delays = _given(rule, "delay", delay, "nonnegative", topology, seed, DELAY << 32 | index)
-        return _sorted_by_delay(topology, _weights(rule, weights, weight_dtype), *_delays(delays, weight_dtype))
+        stored = _weights(rule, weights, weight_dtype, threads), *_delays(delays, weight_dtype, threads)
+        return _sorted_by_delay(topology, *stored, threads)
     except MemoryError:
         raise _too_large(rule, ends, m, needed) from None
 
 
-def sort_rows(indptr: np.ndarray, indices: np.ndarray, weight: np.ndarray, delay: np.ndarray) -> Rows:
+def sort_rows(indptr: np.ndarray, indices: np.ndarray, weight: np.ndarray, delay: np.ndarray, threads: int = 1) -> Rows:
     """New rows with these values, (m,) in the present order or (1,): sorted by delay, then target, then present order."""
-    indices, order = indices.copy(), np.arange(len(indices))
-    _core.sort_rows(indptr, indices, order)
+    topology = _by_target(indptr, indices.copy(), _places(len(indices)), threads)
+    weight = weight[topology.order] if len(weight) == len(indices) else weight
+    return _sorted_by_delay(topology, weight, *_delays(Values(delay, topology), np.dtype(np.float64), threads), threads)
+
+
+def _by_target(indptr: np.ndarray, indices: np.ndarray, order: np.ndarray, threads: int) -> Topology:
+    """The topology of rows in any order, and of the places of their synapses among those given; sorted in place."""
     topology = Topology(indptr, indices, order)
-    weight = weight[order] if len(weight) == len(order) else weight
-    return _sorted_by_delay(topology, weight, *_delays(Values(delay, topology), np.dtype(np.float64)))
+    spread(lambda part: _core.sort_rows(indptr[part.starts], indices, order), topology.parts(), threads)
+    return topology
 
 
-def _sorted_by_delay(topology: Topology, weight: np.ndarray, delay: np.ndarray, table: np.ndarray) -> Rows:
+def _sorted_by_delay(topology: Topology, weight: np.ndarray, delay: np.ndarray, table: np.ndarray, threads: int) -> Rows:
     """Rows from values as they are stored; arrays (m,) are sorted in place."""
     indptr, indices = topology.indptr, topology.indices
-    columns = [indices, weight] if len(weight) == len(indices) else [indices]
+    columns = [delay, indices, weight] if len(weight) == len(indices) else [delay, indices]
     if len(delay) == len(indices):
-        for part in topology.parts():
-            _core.sort_rows(indptr[part.rows], delay, *columns)
+        spread(lambda part: _core.sort_rows(indptr[part.starts], *columns), topology.parts(), threads)
     return Rows(indptr, indices, weight, delay, table)
 
 
@@ -566,11 +601,14 @@ class Values(NamedTuple):
             return self.given.draw(here.stop - here.start, self.seed, self.purpose, here.start, dtype)
         return self.given[here if self.topology.order is None else self.topology.order[here]]
 
-    def stored(self, dtype: Any) -> np.ndarray:
+    def stored(self, dtype: Any, threads: int) -> np.ndarray:
         """All of them."""
         out = np.empty(len(self.topology.indices), dtype)
-        for part in self.topology.parts():
+
+        def fill(part: Part) -> None:
             out[part.synapses] = self.of(part, dtype)
+
+        spread(fill, self.topology.parts(), threads)
         return out
 
     def require(self, name: str, low: float, high: float, least: float) -> None:
@@ -590,7 +628,7 @@ def _given(rule: Rule, name: str, value: Any, kind: str, topology: Topology, see
     return Values(value, topology, seed, purpose)
 
 
-def _weights(rule: Rule, values: Values, dtype: np.dtype) -> np.ndarray:
+def _weights(rule: Rule, values: Values, dtype: np.dtype, threads: int) -> np.ndarray:
     """Weights as they are stored."""
     given = values.given
     if (same := values.one_for_all()) is not None:
@@ -598,47 +636,64 @@ def _weights(rule: Rule, values: Values, dtype: np.dtype) -> np.ndarray:
     if not isinstance(given, Distribution) and len(given) and max(-given.min(), given.max()) > np.finfo(dtype).max:
         k = int(np.argmax(np.abs(given)))
         raise ValueError(f"{type(rule).__name__}: weight[{k}] = {given[k]} is too large for float32; use weight_dtype='float64'")
-    weight = values.stored(dtype)
+    weight = values.stored(dtype, threads)
     values.require("weight", *_extremes(weight), -np.inf)
     return weight
 
 
-def _delays(values: Values, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+def _delays(values: Values, dtype: np.dtype, threads: int) -> tuple[np.ndarray, np.ndarray]:
     """Delays as they are stored, and their table: in codes if that takes less memory than single precision."""
     if (same := values.one_for_all()) is not None:
         return same, _core.NO_TABLE
-    coded = _coded(values)
+    coded = _coded(values, threads)
     if coded is not None:
         values.require("delay", coded[1][0], coded[1][-1], 0.0)
         return coded
     if not isinstance(values.given, Distribution):
         with np.errstate(over="ignore"):
             dtype = np.dtype(np.float32 if np.array_equal(values.given.astype(np.float32), values.given) else np.float64)
-    delay = values.stored(dtype)
+    delay = values.stored(dtype, threads)
     values.require("delay", *_extremes(delay), 0.0)
     delay += 0.0  # -0.0 would be sorted by its sign bit
     return delay, _core.NO_TABLE
 
 
-def _coded(values: Values) -> tuple[np.ndarray, np.ndarray] | None:
+class _TooMany(Exception):
+    """There are too many different values for codes."""
+
+
+def _coded(values: Values, threads: int) -> tuple[np.ndarray, np.ndarray] | None:
     """Codes of the values and the table of these, ascending; None if they are too many for that to save memory."""
     topology = values.topology
     m = len(topology.indices)
     most = min(m // 4, 1 << 16)
     if not most:
         return None
-    book = _core.Codebook(most)
-    first = np.empty(m, np.uint16)  # codes in the order in which numbers came
-    if not all(book.encode(values.of(part, np.float64), first[part.synapses]) for part in topology.parts()):
+    books = Lent(lambda: _core.Codebook(most))
+    book_of: dict[int, _core.Codebook] = {}  # by the first synapse of a part
+    own = np.empty(m, np.uint16)  # each book has codes of its own
+
+    def encode(part: Part) -> None:
+        with books.one() as book:
+            book_of[part.synapses.start] = book
+            if not book.encode(values.of(part, np.float64), own[part.synapses]):
+                raise _TooMany
+
+    try:
+        spread(encode, topology.parts(), threads)
+    except _TooMany:
         return None
-    numbers = book.contents()
-    place = np.argsort(numbers)
-    codes = np.empty(m, np.uint8 if len(numbers) <= 256 else np.uint16)
-    rank = np.empty(len(numbers), codes.dtype)
-    rank[place] = np.arange(len(numbers))
-    for part in topology.parts():
-        codes[part.synapses] = rank[first[part.synapses]]
-    return codes, numbers[place]
+    table = np.unique(np.concatenate([book.contents() for book in books.all]))
+    if len(table) > most:
+        return None
+    codes = own if len(table) > 256 else np.empty(m, np.uint8)
+    common = {book: np.searchsorted(table, book.contents()).astype(codes.dtype) for book in books.all}
+
+    def translate(part: Part) -> None:
+        codes[part.synapses] = common[book_of[part.synapses.start]][own[part.synapses]]
+
+    spread(translate, topology.parts(), threads)
+    return codes, table
 
 
 def _extremes(values: np.ndarray) -> tuple[float, float]:
@@ -688,22 +743,37 @@ def _demand(rule: Any, name: str, k: int, free: np.ndarray, multapses: bool, wha
         raise ValueError(f"{type(rule).__name__}: {name} = {k}, but there are only {fewest} {what}; {remedy}")
 
 
-def _chosen(ends: Ends, counts: np.ndarray, skipped: np.ndarray, repeats: bool, seed: int, purpose: int) -> Topology:
+def _ranges(n: int, size: int) -> list[range]:
+    """0 ... n - 1 in ranges of so many."""
+    return [range(a, min(a + max(size, 1), n)) for a in range(0, n, max(size, 1))]
+
+
+def _places(m: int) -> Any:
+    """0 ... m - 1 in as few bytes as that takes."""
+    return np.arange(m, dtype=np.uint32 if m < 1 << 32 else np.int64)
+
+
+def _chosen(
+    ends: Ends, counts: np.ndarray, skipped: np.ndarray, repeats: bool, seed: int, purpose: int, threads: int
+) -> Topology:
     """counts[i] targets for source i, chosen at random."""
-    indptr = _starts(counts)
+    n_post, indptr = ends.sizes()[1], _starts(counts)
     indices = np.empty(indptr[-1], np.int32)
-    _core.chosen_rows(ends.sizes()[1], skipped, repeats, seed, purpose, indptr, indices)
+
+    def choose(part: Part) -> None:
+        first = part.rows.start
+        _core.chosen_rows(n_post, skipped[part.rows], repeats, seed, purpose, first, indptr[part.starts], indices)
+
+    spread(choose, Topology(indptr, indices).parts(n_post), threads)  # each part needs a mark for each target
     return ends.placed(counts, indices)
 
 
-def _from_pairs(pre: np.ndarray, post: np.ndarray, n_pre: int) -> Topology:
+def _from_pairs(pre: np.ndarray, post: np.ndarray, n_pre: int, threads: int) -> Topology:
     """Rows of given pairs of local ids."""
     indptr = _starts(np.bincount(pre, minlength=n_pre))
-    order = np.empty(len(pre), np.int64)
+    order = np.empty_like(_places(len(pre)))
     _core.rows_of_pairs(pre.astype(np.int32, copy=False), indptr[:-1].copy(), order)
-    indices = post.astype(np.int32, copy=False)[order]
-    _core.sort_rows(indptr, indices, order)
-    return Topology(indptr, indices, order)
+    return _by_target(indptr, post.astype(np.int32, copy=False)[order], order, threads)
 
 
 def _entries(matrix: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -17,6 +17,7 @@ from .build import build, offset_of
 from .connectivity import sort_rows
 from .model import parameter_values
 from .network import Network, Population, Projection, View
+from .parallel import available
 from .result import Result
 from .times import LAST, Time, join, later, split, split_array
 
@@ -73,7 +74,8 @@ class Simulation:
     record_V : populations or views whose states are recorded, so that membranes and currents can be evaluated at any time;
         True (all), None (none)
     weight_dtype : "float32" or "float64", how drawn and array weights are stored
-    threads : for the windowed executor; the ordered one uses one. The result never depends on it
+    threads : for construction and for the windowed executor; the ordered one uses one. None: one, and for construction as many
+        as there are processors, at most 8. The result never depends on it
     t_start : time at which the simulation starts [ms]
     executor : "ordered" (events in the order of time), "windowed" (neuron by neuron in windows as long as the shortest delay;
         the same bits, faster in large networks) or "auto" (at present the ordered one). Where windows cannot be, the
@@ -109,7 +111,7 @@ class Simulation:
         record_spikes: Any = True,
         record_V: Any = None,
         weight_dtype: str = "float32",
-        threads: int = 1,
+        threads: int | None = None,
         t_start: float = 0.0,
         executor: str = "auto",
     ):
@@ -117,7 +119,11 @@ class Simulation:
             raise TypeError(f"Simulation: network = {network!r} is not a Network")
         if weight_dtype not in ("float32", "float64"):
             raise ValueError(f"Simulation: weight_dtype = {weight_dtype!r} must be 'float32' or 'float64'")
-        threads = check.count("Simulation", "threads", threads, at_least=1)
+        builders = min(available(), 8)
+        if threads is None:
+            threads = 1
+        else:
+            threads = builders = check.count("Simulation", "threads", threads, at_least=1)
         if threads > 256:
             raise ValueError(f"Simulation: threads = {threads} must be at most 256")
         if executor not in EXECUTORS:
@@ -128,7 +134,8 @@ class Simulation:
             raise ValueError(f"Simulation: t_start = {t_start:g} ms must be within 2**53 ms of 0, where whole ms are exact")
         start = split(t_start)
         began = time.perf_counter()
-        self._begin(network.snapshot(), build(network, self.seed, weight_dtype, start), start, weight_dtype, executor, threads)
+        engine = build(network, self.seed, weight_dtype, start, builders)
+        self._begin(network.snapshot(), engine, start, weight_dtype, executor, threads)
         self._set_out(record_spikes, record_V)
         self._wall["build"] = time.perf_counter() - began
 
@@ -543,7 +550,7 @@ def simulate(
     *,
     record_V: Any = None,
     record_spikes: Any = True,
-    threads: int = 1,
+    threads: int | None = None,
     progress: bool | None = None,
     weight_dtype: str = "float32",
     executor: str = "auto",

@@ -56,9 +56,9 @@ cdef bint choose(Stream *s, int64_t n, int64_t k, bint repeats, uint8_t *taken, 
     return False
 
 
-# ---- all rows of a rule
+# ---- the rows of a rule: all of them, or those from `first` on for which `skipped` and indptr[:-1] have entries
 
-def probability_rows(double p, int64_t n_post, const int32_t[::1] skipped, uint64_t seed, uint64_t purpose,
+def probability_rows(double p, int64_t n_post, const int32_t[::1] skipped, uint64_t seed, uint64_t purpose, uint64_t first,
                      int64_t[::1] indptr, int32_t[::1] indices):
     """Each pair with probability p, 0 < p < 1: fill `indices`, or put the counts into indptr[1:] if it is None."""
     cdef int64_t i, count, work = 0
@@ -68,7 +68,7 @@ def probability_rows(double p, int64_t n_post, const int32_t[::1] skipped, uint6
     cdef Stream s
     with nogil:
         for i in range(indptr.shape[0] - 1):
-            open_stream(&s, seed, purpose, <uint64_t> i)
+            open_stream(&s, seed, purpose, first + <uint64_t> i)
             if not counting:
                 if indptr[i] == indptr[i + 1]:
                     continue
@@ -80,7 +80,7 @@ def probability_rows(double p, int64_t n_post, const int32_t[::1] skipped, uint6
                 step_over(row, count, skipped[i])
             if is_due(&work, count + 1):
                 with gil:
-                    PyErr_CheckSignals()
+                    look_up()
 
 
 cdef void step_over(int32_t *row, int64_t n, int32_t skipped) noexcept nogil:
@@ -89,7 +89,7 @@ cdef void step_over(int32_t *row, int64_t n, int32_t skipped) noexcept nogil:
         row[i] = over(row[i], skipped)
 
 
-def chosen_rows(int64_t n_post, const int32_t[::1] skipped, bint repeats, uint64_t seed, uint64_t purpose,
+def chosen_rows(int64_t n_post, const int32_t[::1] skipped, bint repeats, uint64_t seed, uint64_t purpose, uint64_t first,
                 const int64_t[::1] indptr, int32_t[::1] indices):
     """As many targets for each source as `indptr` says, chosen at random, in order."""
     cdef int64_t i, k, work = 0
@@ -104,20 +104,20 @@ def chosen_rows(int64_t n_post, const int32_t[::1] skipped, bint repeats, uint64
             k = indptr[i + 1] - indptr[i]
             if k:
                 row = &indices[indptr[i]]
-                open_stream(&s, seed, purpose, <uint64_t> i)
+                open_stream(&s, seed, purpose, first + <uint64_t> i)
                 if not choose(&s, available(n_post, skipped[i]), k, repeats, NULL if repeats else &taken[0], row):
                     if find_order(<uint32_t *> row, k, &order[0], <uint32_t *> &spare[0]):
                         permute(<uint32_t *> row, k, &order[0], <uint32_t *> &spare[0])
                 step_over(row, k, skipped[i])
             if is_due(&work, k + 1):
                 with gil:
-                    PyErr_CheckSignals()
+                    look_up()
 
 
 def chosen_columns(int64_t k, int64_t n_pre, const int32_t[::1] skipped, bint repeats, uint64_t seed, uint64_t purpose,
-                   int64_t[::1] ends, int32_t[::1] indices):
-    """k sources for each target, chosen at random: count them in `ends` (n_pre,) or, if `indices` is not None, file each
-    target under its sources, whose rows end at ends so far.
+                   uint64_t first, int64_t[::1] ends, int32_t[::1] indices):
+    """k sources for each target from `first` on for which `skipped` has an entry, chosen at random: count them in `ends`
+    (n_pre,) or, if `indices` is not None, file each target under its sources, whose rows end at ends so far.
     """
     cdef int64_t i, j, work = 0
     cdef bint counting = indices is None
@@ -131,40 +131,50 @@ def chosen_columns(int64_t k, int64_t n_pre, const int32_t[::1] skipped, bint re
     column = np.empty(k, np.int32)
     with nogil:
         for j in range(skipped.shape[0]):
-            open_stream(&s, seed, purpose, <uint64_t> j)
+            open_stream(&s, seed, purpose, first + <uint64_t> j)
             choose(&s, available(n_pre, skipped[j]), k, repeats, NULL if repeats else &taken[0], &column[0])
             for i in range(k):
                 source = over(column[i], skipped[j])
                 if not counting:
-                    indices[ends[source]] = <int32_t> j
+                    indices[ends[source]] = <int32_t> (first + <uint64_t> j)
                 ends[source] += 1
             if is_due(&work, k):
                 with gil:
-                    PyErr_CheckSignals()
+                    look_up()
 
 
 def shared_out(int64_t total, int64_t n_post, const int32_t[::1] skipped, bint repeats, uint64_t seed, uint64_t purpose,
-               int64_t[::1] counts):
-    """Into `counts`: how many of `total` pairs, drawn with repeats or without, each row gets.
+               uint64_t first, int64_t attempts, int64_t[::1] counts):
+    """Add to `counts` how many of `total` pairs, drawn with repeats or without, each row gets; how many have been drawn.
 
     Pairs are drawn one after the other from the square of all pairs; one that is excluded, or without repeats drawn already,
-    is drawn anew. Of a row's pairs it matters only how many are still free, so no pair need be remembered.
+    is drawn anew. Of a row's pairs it matters only how many are still free, so no pair need be remembered; with repeats not
+    even that, so that parts of the sequence, `attempts` from the `first` on, can be drawn by themselves.
     """
-    cdef int64_t i, drawn = 0, work = 0, n_pre = counts.shape[0]
+    cdef int64_t i, attempt, drawn = 0, work = 0, n_pre = counts.shape[0]
     cdef Stream s
     open_stream(&s, seed, purpose, <uint64_t> n_pre)        # the one after those of the rows
+    skip_words(&s, 2 * first)
     with nogil:
-        while drawn < total:
+        for attempt in range(attempts):
+            if drawn == total:
+                break
             i = below(next_word(&s), n_pre)
             if below(next_word(&s), n_post) < available(n_post, skipped[i]) - (0 if repeats else counts[i]):
                 counts[i] += 1
                 drawn += 1
             if is_due(&work, 1):
                 with gil:
-                    PyErr_CheckSignals()
+                    look_up()
+    return drawn
 
 
-def rows_of_pairs(const int32_t[::1] pre, int64_t[::1] ends, int64_t[::1] order):
+ctypedef fused Place:
+    uint32_t
+    int64_t
+
+
+def rows_of_pairs(const int32_t[::1] pre, int64_t[::1] ends, Place[::1] order):
     """Counting sort: into `order` the pairs by source, pairs of one source in the order given.
 
     `ends` (n_pre,) holds where each row starts, and afterwards where it ends.
@@ -172,11 +182,11 @@ def rows_of_pairs(const int32_t[::1] pre, int64_t[::1] ends, int64_t[::1] order)
     cdef int64_t i, work = 0
     with nogil:
         for i in range(pre.shape[0]):
-            order[ends[pre[i]]] = i
+            order[ends[pre[i]]] = <Place> i
             ends[pre[i]] += 1
             if is_due(&work, 1):
                 with gil:
-                    PyErr_CheckSignals()
+                    look_up()
 
 
 # ---- sorting rows
@@ -299,7 +309,7 @@ def sort_rows(const int64_t[::1] indptr, *arrays):
                     permute_entries(columns[c], start, n, &order[0], &spare[0])
             if is_due(&work, n + 1):
                 with gil:
-                    PyErr_CheckSignals()
+                    look_up()
 
 
 # ---- few values: codes

@@ -1,6 +1,7 @@
 """Connection rules: what each promises, exactly where it can be, and what is refused."""
 
 import signal
+import threading
 import time
 from dataclasses import dataclass
 
@@ -22,14 +23,18 @@ from eventsim import (
     Pairs,
     Uniform,
     _core,
+    connectivity,
 )
 from eventsim.connectivity import Rows, build_rows, sort_rows
 from eventsim.distributions import Distribution
+from eventsim.parallel import spread
 
 
-def build(rule, n_pre, n_post, *, same=False, pre=None, post=None, weight=1.0, delay=1.5, seed=1, index=0, dtype="float32"):
+def build(
+    rule, n_pre, n_post, *, same=False, pre=None, post=None, weight=1.0, delay=1.5, seed=1, index=0, dtype="float32", threads=1
+):
     """Rows that have passed their own check."""
-    rows = build_rows(rule, pre, post, n_pre, n_post, same, weight, delay, seed, index, dtype)
+    rows = build_rows(rule, pre, post, n_pre, n_post, same, weight, delay, seed, index, dtype, threads)
     assert len(rows.indptr) == n_pre + 1
     rows.check(n_post)
     return rows
@@ -42,6 +47,16 @@ def pairs_of(rows):
 
 def same_rows(a, b):
     return all(x.dtype == y.dtype and np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+@dataclass(frozen=True)
+class OnGrid(Distribution):
+    """A distribution of a user's own, with steps of 0.1."""
+
+    exact: Distribution
+
+    def draw(self, n, seed, purpose, first_id=0, dtype=np.float64):
+        return (0.1 * np.rint(10.0 * self.exact.draw(n, seed, purpose, first_id))).astype(dtype)
 
 
 booleans = st.booleans()
@@ -109,6 +124,43 @@ def test_every_rule_keeps_its_promises(situation):
 def test_the_same_seed_gives_the_same_rows(situation):
     rule, given = situation
     assert same_rows(build(rule, **given), build(rule, **given))
+
+
+@pytest.mark.parametrize("part", [1, 20, 300])
+@pytest.mark.parametrize("delay", [Uniform(0.5, 2.0), OnGrid(Uniform(0.5, 2.0)), OnGrid(Uniform(0.5, 40.0))], ids=repr)
+def test_threads_change_no_bit(monkeypatch, part, delay):
+    """However rows are cut into parts, of a random rule each: 60 times 90 neurons or views of them."""
+    pairs = np.random.default_rng(0).integers(0, 40, (2, 3000))
+    rules = [AllToAll(False), FixedProbability(0.3), FixedInDegree(30), FixedInDegree(30, multapses=False), FixedOutDegree(30),
+             FixedTotalNumber(2000, autapses=False), FixedTotalNumber(2000, multapses=False), Pairs(*pairs)]  # fmt: skip
+    ids = np.random.default_rng(1).permutation(90)
+    given = [
+        dict(n_pre=60, n_post=90),
+        dict(n_pre=90, n_post=90, same=True, pre=ids[:60], post=ids[30:]),
+    ]
+    for rule in rules:
+        for situation in given:
+            situation = situation | dict(weight=Normal(1.0, 0.1), delay=delay, seed=5)
+            once = build(rule, **situation)
+            with monkeypatch.context() as patch:
+                patch.setattr(connectivity, "PART", part)
+                assert same_rows(once, build(rule, **situation, threads=3))
+
+
+def test_the_first_error_of_a_thread_stops_the_others():
+    done, wrong = [], ValueError("part 3")
+
+    def work(part):
+        done.append(part)
+        if part == 3:
+            raise wrong
+        time.sleep(1e-3)
+
+    with pytest.raises(ValueError) as caught:
+        spread(work, range(1000), 3)
+    assert caught.value is wrong and len(done) < 20
+    spread(done.append, range(1000), 3)
+    assert sorted(done[-1000:]) == list(range(1000))
 
 
 @pytest.mark.parametrize("rule", [FixedProbability(0.3), FixedInDegree(5), FixedOutDegree(5), FixedTotalNumber(100)], ids=repr)
@@ -361,16 +413,6 @@ def test_few_delays_are_coded_if_that_saves_memory(m, d, dtype):
     assert all(np.array_equal(mine[pre == k], np.sort(delay[k::3])) for k in range(3))
 
 
-@dataclass(frozen=True)
-class OnGrid(Distribution):
-    """A distribution of a user's own, with steps of 0.1."""
-
-    exact: Distribution
-
-    def draw(self, n, seed, purpose, first_id=0, dtype=np.float64):
-        return (0.1 * np.rint(10.0 * self.exact.draw(n, seed, purpose, first_id))).astype(dtype)
-
-
 def test_delays_drawn_on_a_grid_are_coded_and_not_rounded():
     """...whatever order they come in, in parts of different rows: 400,000 synapses."""
     rule, delay = FixedOutDegree(100), OnGrid(Normal(1.5, 0.75, low=0.1))
@@ -554,13 +596,15 @@ n = 300_000
 @pytest.mark.parametrize(
     "work",
     [
-        lambda: _core.probability_rows(0.01, n, np.full(n, n, np.int32), 1, 1, np.zeros(n + 1, np.int64), None),
-        lambda: _core.chosen_columns(3000, n, np.full(n, n, np.int32), True, 1, 1, np.zeros(n, np.int64), None),
-        lambda: _core.shared_out(10**9, n, np.full(n, n, np.int32), True, 1, 1, np.zeros(n, np.int64)),
+        lambda: _core.probability_rows(0.01, n, np.full(n, n, np.int32), 1, 1, 0, np.zeros(n + 1, np.int64), None),
+        lambda: _core.chosen_columns(3000, n, np.full(n, n, np.int32), True, 1, 1, 0, np.zeros(n, np.int64), None),
+        lambda: _core.shared_out(10**9, n, np.full(n, n, np.int32), True, 1, 1, 0, 10**9, np.zeros(n, np.int64)),
         lambda: build(FixedOutDegree(1000), n, n),
+        lambda: build(FixedOutDegree(1000), n, n, threads=3),
+        lambda: build(FixedInDegree(1000), n, n, threads=3),
         lambda: Normal(0.0, 1.0).draw(300_000_000, 1, 1, dtype=np.float32),
     ],
-    ids=["probability", "in-degree", "total", "out-degree", "draw"],
+    ids=["probability", "in-degree", "total", "out-degree", "threads", "threads in-degree", "draw"],
 )
 def test_construction_can_be_interrupted(work, alarm):
     start = time.perf_counter()
@@ -568,6 +612,7 @@ def test_construction_can_be_interrupted(work, alarm):
     with pytest.raises(Alarm):
         work()
     assert time.perf_counter() - start < 1.0
+    assert threading.active_count() == 1, "helpers have stopped"
 
 
 @pytest.mark.huge
