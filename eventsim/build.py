@@ -58,7 +58,7 @@ def offset_of(core: Any, state: str) -> np.ndarray | float:
     return core.parameters[relative_to] if relative_to else 0.0
 
 
-def build_projection(projection: Projection, cores: list[Any], seed: int, weight_dtype: str) -> Any:
+def build_projection(projection: Projection, cores: list[Any], seed: int, weight_dtype: str, threads: int) -> Any:
     """The compiled rows of a projection."""
     pre, post = projection.pre, projection.post
     try:
@@ -74,13 +74,14 @@ def build_projection(projection: Projection, cores: list[Any], seed: int, weight
             seed,
             projection.index,
             weight_dtype,
+            threads,
         )
     except (ValueError, TypeError, MemoryError) as error:
         raise type(error)(f"projection {projection.name!r}: {error}") from None
     return _core.Rows(cores[pre.index], cores[post.index], projection.port, *rows)
 
 
-def build(network: Network, seed: int, weight_dtype: str, start: Time) -> Any:
+def build(network: Network, seed: int, weight_dtype: str, start: Time, threads: int) -> Any:
     """The engine of a network, with every alarm set, at time `start`."""
     if not network.populations:
         raise ValueError("Simulation: the network has no populations; add some with net.add")
@@ -92,5 +93,5 @@ def build(network: Network, seed: int, weight_dtype: str, start: Time) -> Any:
             "more than this machine has; reduce n"
         )
     cores = [build_population(p, seed, start) for p in network.populations]
-    rows = [build_projection(p, cores, seed, weight_dtype) for p in network.projections]
+    rows = [build_projection(p, cores, seed, weight_dtype, threads) for p in network.projections]
     return _core.Engine(cores, rows, *start)

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import _core, check
 from .distributions import Distribution
+from .parallel import Lent, spread
 
 TOPOLOGY, WEIGHT, DELAY = 1, 2, 3  # kinds of random numbers, see ext/random.pxi
+PART = 1 << 17  # synapses drawn, coded and sorted at a time: what is needed for it meanwhile fits into the cache
 
 
 class Rows(NamedTuple):
@@ -27,19 +30,22 @@ class Rows(NamedTuple):
     indptr : (n_pre + 1,) int64, row i is indptr[i]:indptr[i + 1]
     indices : (m,) int32, targets
     weight : (m,) float32 or float64, or (1,) float64 for all synapses
-    delay : (m,) float32 or float64, or (1,) float64 for all synapses [ms]
+    delay : (m,) float32 or float64, or (1,) float64 for all synapses [ms]; or (m,) uint8 or uint16, places in `table`
+    table : (d,) float64, ascending: the different delays, where `delay` holds codes; else empty
     """
 
     indptr: np.ndarray
     indices: np.ndarray
     weight: np.ndarray
     delay: np.ndarray
+    table: np.ndarray = _core.NO_TABLE
 
     def edges(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Sources, targets, weights and delays of all synapses, in row order, (m,) each."""
         m = len(self.indices)
         pre = np.repeat(np.arange(len(self.indptr) - 1), np.diff(self.indptr))
-        return pre, self.indices, np.broadcast_to(self.weight, m), np.broadcast_to(self.delay, m)
+        delay = self.table[self.delay] if len(self.table) else self.delay
+        return pre, self.indices, np.broadcast_to(self.weight, m), np.broadcast_to(delay, m)
 
     def check(self, n_post: int | None = None) -> None:
         """Raise AssertionError unless every invariant holds."""
@@ -51,19 +57,34 @@ class Rows(NamedTuple):
             "indices is int32": self.indices.dtype == np.int32,
             "targets exist": m == 0 or (self.indices.min() >= 0 and (n_post is None or self.indices.max() < n_post)),
         }
-        for name, values in (("weight", self.weight), ("delay", self.delay)):
+        floats, d = (np.float32, np.float64), len(self.table)
+        for name, values, each in (
+            ("weight", self.weight, floats),
+            ("delay", self.delay, floats if d == 0 else (np.uint8,) if d <= 256 else (np.uint16,)),
+        ):
             facts[f"{name} has length m or 1"] = values.shape in ((m,), (1,))
-            facts[f"{name} is a float64 for all or floats"] = values.dtype in (
-                (np.float32, np.float64) if values.shape == (m,) else (np.float64,)
+            facts[f"{name} is a float64 for all, floats or codes"] = values.dtype in (
+                each if values.shape == (m,) else (np.float64,)
             )
             facts[f"{name} is contiguous and finite"] = values.flags.c_contiguous and bool(np.all(np.isfinite(values)))
-        facts["delay >= 0"] = bool(np.all(self.delay >= 0))
+        facts["the table holds the codes, ascending"] = not d or (
+            np.array_equal(np.unique(self.delay), np.arange(d)) and bool(np.all(np.diff(self.table) > 0))
+        )
         if all(facts.values()):
             pre, post, _, delay = self.edges()
+            facts["delay >= 0"] = bool(np.all(delay >= 0))
             facts["sorted by delay, then target"] = np.array_equal(np.lexsort((np.arange(m), post, delay, pre)), np.arange(m))
         wrong = [fact for fact, holds in facts.items() if not holds]
         if wrong:
             raise AssertionError(f"Rows: not so: {'; '.join(wrong)}; {self!r}")
+
+
+class Part(NamedTuple):
+    """Some rows: they themselves, where they start (and the last one ends) in indptr, and where their synapses are."""
+
+    rows: slice
+    starts: slice
+    synapses: slice
 
 
 class Topology(NamedTuple):
@@ -72,6 +93,12 @@ class Topology(NamedTuple):
     indptr: np.ndarray
     indices: np.ndarray
     order: np.ndarray | None = None
+
+    def parts(self, least: int = 0) -> list[Part]:
+        """All rows that have synapses, cut where PART of these, and at least `least`, have come together."""
+        indptr, m = self.indptr, len(self.indices)
+        cuts = np.unique(np.searchsorted(indptr, [*range(0, m, max(PART, least)), m])).tolist()
+        return [Part(slice(a, b), slice(a, b + 1), slice(int(indptr[a]), int(indptr[b]))) for a, b in pairwise(cuts)]
 
 
 class Ends(NamedTuple):
@@ -136,9 +163,12 @@ class Ends(NamedTuple):
             whole = np.zeros(self.n_pre, np.int64)
             whole[self.pre_ids] = counts
             counts = whole
+        topology = Topology(_starts(counts), indices)
         if self.post_ids is not None:
-            indices = self.post_ids.astype(np.int32)[indices]
-        return Topology(_starts(counts), indices)
+            ids = self.post_ids.astype(np.int32)
+            for part in topology.parts():
+                indices[part.synapses] = ids[indices[part.synapses]]
+        return topology
 
 
 class Rule:
@@ -153,7 +183,7 @@ class Rule:
         """How many synapses to expect."""
         raise NotImplementedError
 
-    def topology(self, ends: Ends, seed: int, purpose: int) -> Topology:
+    def topology(self, ends: Ends, seed: int, purpose: int, threads: int) -> Topology:
         """Who is connected to whom."""
         raise NotImplementedError
 
@@ -193,15 +223,15 @@ class AllToAll(Rule):
         n_pre, n_post = ends.sizes()
         return n_pre * n_post - (0 if self.autapses else ends.autapses())
 
-    def topology(self, ends: Ends, seed: int, purpose: int) -> Topology:
+    def topology(self, ends: Ends, seed: int, purpose: int, threads: int) -> Topology:
         if ends.is_ascending():
             skipped = ends.skipped(self.autapses)
             n_post = ends.sizes()[1]
-            return _chosen(ends, n_post - (skipped < n_post), skipped, False, seed, purpose)
+            return _chosen(ends, n_post - (skipped < n_post), skipped, False, seed, purpose, threads)
         pre, post = ends.all_ids()
         pre, post = np.repeat(pre, len(post)), np.tile(post, len(pre))
         keep = slice(None) if self.autapses or not ends.same else pre != post
-        return _from_pairs(pre[keep], post[keep], ends.n_pre)
+        return _from_pairs(pre[keep], post[keep], ends.n_pre, threads)
 
 
 @dataclass(frozen=True)
@@ -214,8 +244,8 @@ class OneToOne(Rule):
             raise ValueError(f"OneToOne: {n_pre} sources and {n_post} targets; both must be of one size")
         return n_pre
 
-    def topology(self, ends: Ends, seed: int, purpose: int) -> Topology:
-        return _from_pairs(*ends.all_ids(), ends.n_pre)
+    def topology(self, ends: Ends, seed: int, purpose: int, threads: int) -> Topology:
+        return _from_pairs(*ends.all_ids(), ends.n_pre, threads)
 
 
 @dataclass(frozen=True)
@@ -238,18 +268,24 @@ class FixedProbability(Rule):
     def expected(self, ends: Ends) -> float:
         return self.p * AllToAll(self.autapses).expected(ends)
 
-    def topology(self, ends: Ends, seed: int, purpose: int) -> Topology:
+    def topology(self, ends: Ends, seed: int, purpose: int, threads: int) -> Topology:
         ends = _distinct(self, ends)
         n_pre, n_post = ends.sizes()
         skipped = ends.skipped(self.autapses)
         if self.p in (0.0, 1.0):
-            return _chosen(ends, int(self.p) * (n_post - (skipped < n_post)), skipped, False, seed, purpose)
+            return _chosen(ends, int(self.p) * (n_post - (skipped < n_post)), skipped, False, seed, purpose, threads)
         indptr = np.zeros(n_pre + 1, np.int64)
-        _core.probability_rows(self.p, n_post, skipped, seed, purpose, indptr, None)
+
+        def draw(rows: range, indices: np.ndarray | None) -> None:
+            a, b = rows.start, rows.stop
+            _core.probability_rows(self.p, n_post, skipped[a:b], seed, purpose, a, indptr[a : b + 1], indices)
+
+        rows = _ranges(n_pre, int(PART / max(1.0, self.p * n_post)))
+        spread(lambda part: draw(part, None), rows, threads)
         counts = indptr[1:].copy()
         np.cumsum(indptr, out=indptr)
         indices = np.empty(indptr[-1], np.int32)
-        _core.probability_rows(self.p, n_post, skipped, seed, purpose, indptr, indices)
+        spread(lambda part: draw(part, indices), rows, threads)
         return ends.placed(counts, indices)
 
 
@@ -275,16 +311,23 @@ class FixedInDegree(Rule):
     def expected(self, ends: Ends) -> float:
         return self.k * ends.sizes()[1]
 
-    def topology(self, ends: Ends, seed: int, purpose: int) -> Topology:
+    def topology(self, ends: Ends, seed: int, purpose: int, threads: int) -> Topology:
         ends = _distinct(self, ends)
         n_pre, n_post = ends.sizes()
         skipped = ends.swapped().skipped(self.autapses)
         _demand(self, "k", self.k, n_pre - (skipped < n_pre), self.multapses, "sources for each target")
-        arguments = (self.k, n_pre, skipped, self.multapses, seed, purpose)
-        counts = np.zeros(n_pre, np.int64)
-        _core.chosen_columns(*arguments, counts, None)
+        targets = _ranges(n_post, -(-n_post // min(threads, 1 + self.k * n_post // PART)))
+        filed = np.zeros((len(targets), n_pre), np.int64)  # by range of targets and source: where its synapses end so far
+
+        def draw(k: int, indices: np.ndarray | None) -> None:
+            a, b = targets[k].start, targets[k].stop
+            _core.chosen_columns(self.k, n_pre, skipped[a:b], self.multapses, seed, purpose, a, filed[k], indices)
+
+        spread(lambda k: draw(k, None), range(len(targets)), threads)
+        counts = filed.sum(axis=0)
+        filed = np.cumsum(filed, axis=0) - filed + _starts(counts)[:-1]
         indices = np.empty(self.k * n_post, np.int32)
-        _core.chosen_columns(*arguments, _starts(counts)[:-1], indices)
+        spread(lambda k: draw(k, indices), range(len(targets)), threads)
         return ends.placed(counts, indices)
 
 
@@ -309,12 +352,12 @@ class FixedOutDegree(Rule):
     def expected(self, ends: Ends) -> float:
         return self.k * ends.sizes()[0]
 
-    def topology(self, ends: Ends, seed: int, purpose: int) -> Topology:
+    def topology(self, ends: Ends, seed: int, purpose: int, threads: int) -> Topology:
         ends = _distinct(self, ends)
         n_pre, n_post = ends.sizes()
         skipped = ends.skipped(self.autapses)
         _demand(self, "k", self.k, n_post - (skipped < n_post), self.multapses, "targets for each source")
-        return _chosen(ends, np.full(n_pre, self.k), skipped, self.multapses, seed, purpose)
+        return _chosen(ends, np.full(n_pre, self.k), skipped, self.multapses, seed, purpose, threads)
 
 
 @dataclass(frozen=True)
@@ -338,7 +381,7 @@ class FixedTotalNumber(Rule):
     def expected(self, ends: Ends) -> float:
         return self.N
 
-    def topology(self, ends: Ends, seed: int, purpose: int) -> Topology:
+    def topology(self, ends: Ends, seed: int, purpose: int, threads: int) -> Topology:
         ends = _distinct(self, ends)
         n_post = ends.sizes()[1]
         skipped = ends.skipped(self.autapses)
@@ -346,10 +389,22 @@ class FixedTotalNumber(Rule):
         pairs = int(free.sum())
         _demand(self, "N", self.N, np.array([pairs]), self.multapses, "pairs")
         dense = not self.multapses and 2 * self.N > pairs  # cheaper to choose those left out
-        counts = np.zeros(len(free), np.int64)
         total = pairs - self.N if dense else self.N
-        _core.shared_out(total, n_post, skipped, self.multapses, seed, purpose, counts)
-        return _chosen(ends, free - counts if dense else counts, skipped, self.multapses, seed, purpose)
+
+        def draw(number: int, first: int, attempts: int, counts: np.ndarray) -> int:
+            return _core.shared_out(number, n_post, skipped, self.multapses, seed, purpose, first, attempts, counts)
+
+        tables, drawn = Lent(lambda: np.zeros(len(free), np.int64)), []
+
+        def draw_part(part: range) -> None:
+            with tables.one() as counts:
+                drawn.append(draw(len(part), part.start, len(part), counts))
+
+        parts = _ranges(total, 8 * PART) if self.multapses else []
+        spread(draw_part, parts, threads)
+        counts = sum(tables.all, np.zeros(len(free), np.int64))
+        draw(total - sum(drawn), sum(map(len, parts)), np.iinfo(np.int64).max, counts)
+        return _chosen(ends, free - counts if dense else counts, skipped, self.multapses, seed, purpose, threads)
 
 
 @dataclass(frozen=True, eq=False)
@@ -380,13 +435,13 @@ class Pairs(Rule):
     def expected(self, ends: Ends) -> float:
         return len(self.pre)
 
-    def topology(self, ends: Ends, seed: int, purpose: int) -> Topology:
+    def topology(self, ends: Ends, seed: int, purpose: int, threads: int) -> Topology:
         n_pre, n_post = ends.sizes()
         check.below("Pairs", "pre", self.pre, n_pre, "the number of sources")
         check.below("Pairs", "post", self.post, n_post, "the number of targets")
         pre = self.pre if ends.pre_ids is None else ends.pre_ids[self.pre]
         post = self.post if ends.post_ids is None else ends.post_ids[self.post]
-        return _from_pairs(pre, post, ends.n_pre)
+        return _from_pairs(pre, post, ends.n_pre, threads)
 
 
 class CSR(Rule):
@@ -430,7 +485,7 @@ class CSR(Rule):
     def expected(self, ends: Ends) -> float:
         return len(self.indices)
 
-    def topology(self, ends: Ends, seed: int, purpose: int) -> Topology:
+    def topology(self, ends: Ends, seed: int, purpose: int, threads: int) -> Topology:
         n_pre, n_post = ends.sizes()
         if len(self.indptr) != n_pre + 1:
             raise ValueError(f"CSR: indptr has {len(self.indptr)} values for {n_pre} sources; it must have {n_pre + 1}")
@@ -438,11 +493,9 @@ class CSR(Rule):
             raise ValueError(f"CSR: the matrix has {self.n_columns} columns for {n_post} targets; their numbers must agree")
         check.below("CSR", "indices", self.indices, n_post, "the number of targets")
         if ends.pre_ids is None and ends.post_ids is None:
-            indices, order = self.indices.copy(), np.arange(len(self.indices))
-            _core.sort_rows(self.indptr, indices, order)
-            return Topology(self.indptr, indices, order)
+            return _by_target(self.indptr, self.indices.copy(), _places(len(self.indices)), threads)
         pre, post = ends.all_ids()
-        return _from_pairs(np.repeat(pre, np.diff(self.indptr)), post[self.indices], ends.n_pre)
+        return _from_pairs(np.repeat(pre, np.diff(self.indptr)), post[self.indices], ends.n_pre, threads)
 
 
 def build_rows(
@@ -457,6 +510,7 @@ def build_rows(
     seed: int,
     index: int,
     weight_dtype: Any,
+    threads: int = 1,
 ) -> Rows:
     """The rows of one projection.
 
@@ -467,11 +521,12 @@ def build_rows(
     n_pre, n_post : sizes of the populations
     same_population : are they the same?
     weight : number, distribution or (m,) array (see the rule for the order), None for the rule's own [pA or mV]
-    delay : likewise, >= 0 [ms]
+    delay : likewise, >= 0 [ms]. They are coded if they are few enough for that to save memory
     seed, index : of the simulation, and of the projection in it: key of the random numbers. Drawn values belong to the
         synapses in the order of (source, target, creation).
-    weight_dtype : float32 or float64, for arrays and drawn weights; with float32, delays are drawn as float32 too. Delays
-        given as an array are always kept exactly.
+    weight_dtype : float32 or float64, for arrays and drawn weights; with float32, drawn delays are rounded to float32 too unless
+        they are coded. Delays given as an array are always kept exactly.
+    threads : they change no bit
 
     Raises
     ------
@@ -490,69 +545,164 @@ def build_rows(
                 f"pass a number or a distribution, then sim.set(projection, {name}=...) in the order of sim.edges(projection)"
             )
     m = int(rule.expected(ends))
-    needed = 8 * (n_pre + 1) + m * sum((4, _bytes_each(weight, weight_dtype), _bytes_each(delay, weight_dtype)))
+    needed = 8 * (n_pre + 1) + m * (4 + weight_dtype.itemsize * _differ(weight) + _differ(delay))
     if needed > os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
         raise _too_large(rule, ends, m, needed)
     try:
-        topology = rule.topology(ends, seed, TOPOLOGY << 32 | index)
-        weight = _values(rule, "weight", weight, "finite", topology, seed, WEIGHT << 32 | index, weight_dtype)
-        weight = _narrowed(rule, weight, weight_dtype)
-        delay = _values(rule, "delay", delay, "nonnegative", topology, seed, DELAY << 32 | index, weight_dtype)
-        return _sorted_by_delay(topology.indptr, topology.indices, weight, delay)
+        topology = rule.topology(ends, seed, TOPOLOGY << 32 | index, threads)
+        weights = _given(rule, "weight", weight, "finite", topology, seed, WEIGHT << 32 | index)
+        delays = _given(rule, "delay", delay, "nonnegative", topology, seed, DELAY << 32 | index)
+        stored = _weights(rule, weights, weight_dtype, threads), *_delays(delays, weight_dtype, threads)
+        return _sorted_by_delay(topology, *stored, threads)
     except MemoryError:
         raise _too_large(rule, ends, m, needed) from None
 
 
-def sort_rows(indptr: np.ndarray, indices: np.ndarray, weight: np.ndarray, delay: np.ndarray) -> Rows:
+def sort_rows(indptr: np.ndarray, indices: np.ndarray, weight: np.ndarray, delay: np.ndarray, threads: int = 1) -> Rows:
     """New rows with these values, (m,) in the present order or (1,): sorted by delay, then target, then present order."""
-    indices, weight, delay = indices.copy(), weight.copy(), delay.copy()
-    _core.sort_rows(indptr, indices, *(values for values in (weight, delay) if len(values) == len(indices)))
-    return _sorted_by_delay(indptr, indices, weight, delay)
+    topology = _by_target(indptr, indices.copy(), _places(len(indices)), threads)
+    weight = weight[topology.order] if len(weight) == len(indices) else weight
+    return _sorted_by_delay(topology, weight, *_delays(Values(delay, topology), np.dtype(np.float64), threads), threads)
 
 
-def _sorted_by_delay(indptr: np.ndarray, indices: np.ndarray, weight: np.ndarray, delay: np.ndarray) -> Rows:
-    """Rows from rows sorted by target; arrays (m,) are sorted in place. Delays become float32 if that loses nothing."""
-    m = len(indices)
-    if len(delay) == m != 1:
-        if delay.dtype == np.float64:
-            with np.errstate(over="ignore"):
-                narrow = delay.astype(np.float32)
-            delay = narrow if np.array_equal(narrow, delay) else delay
-        delay += 0.0  # -0.0 would be sorted by its sign bit
-        _core.sort_rows(indptr, delay, indices, *([weight] if len(weight) == m else []))
-    return Rows(indptr, indices, weight, delay)
+def _by_target(indptr: np.ndarray, indices: np.ndarray, order: np.ndarray, threads: int) -> Topology:
+    """The topology of rows in any order, and of the places of their synapses among those given; sorted in place."""
+    topology = Topology(indptr, indices, order)
+    spread(lambda part: _core.sort_rows(indptr[part.starts], indices, order), topology.parts(), threads)
+    return topology
 
 
-def _values(
-    rule: Rule, name: str, value: Any, kind: str, topology: Topology, seed: int, purpose: int, dtype: np.dtype
-) -> np.ndarray:
-    """Values of the synapses in the order of (source, target, creation), (m,), or (1,) float64 for all."""
-    m = len(topology.indices)
+def _sorted_by_delay(topology: Topology, weight: np.ndarray, delay: np.ndarray, table: np.ndarray, threads: int) -> Rows:
+    """Rows from values as they are stored; arrays (m,) are sorted in place."""
+    indptr, indices = topology.indptr, topology.indices
+    columns = [delay, indices, weight] if len(weight) == len(indices) else [delay, indices]
+    if len(delay) == len(indices):
+        spread(lambda part: _core.sort_rows(indptr[part.starts], *columns), topology.parts(), threads)
+    return Rows(indptr, indices, weight, delay, table)
+
+
+class Values(NamedTuple):
+    """What was given for the weights or delays of the synapses of a topology: a distribution, or float64 (m,) in the order of
+    the rule or (1,). Drawn values belong to the synapses in the order of (source, target, creation)."""
+
+    given: np.ndarray | Distribution
+    topology: Topology
+    seed: int = 0
+    purpose: int = 0
+
+    def one_for_all(self) -> np.ndarray | None:
+        """The one number that was given, if it was one: it takes no memory per synapse, and stays as it is."""
+        return None if isinstance(self.given, Distribution) or len(self.given) != 1 else self.given
+
+    def of(self, part: Part, dtype: Any) -> np.ndarray:
+        """The values of some of the synapses; an array ignores dtype."""
+        here = part.synapses
+        if isinstance(self.given, Distribution):
+            return self.given.draw(here.stop - here.start, self.seed, self.purpose, here.start, dtype)
+        return self.given[here if self.topology.order is None else self.topology.order[here]]
+
+    def stored(self, dtype: Any, threads: int) -> np.ndarray:
+        """All of them."""
+        out = np.empty(len(self.topology.indices), dtype)
+
+        def fill(part: Part) -> None:
+            out[part.synapses] = self.of(part, dtype)
+
+        spread(fill, self.topology.parts(), threads)
+        return out
+
+    def require(self, name: str, low: float, high: float, least: float) -> None:
+        """Raise ValueError if what was drawn, from `low` to `high`, is not finite or falls below `least`."""
+        finite = bool(np.isfinite(low) and np.isfinite(high))
+        if not finite or low < least:
+            demand = "must be >= 0" if finite else "must be finite"
+            raise ValueError(
+                f"{self.given!r}: {name} drawn from {low} to {high} {demand}; give the distribution a range, low and high"
+            )
+
+
+def _given(rule: Rule, name: str, value: Any, kind: str, topology: Topology, seed: int, purpose: int) -> Values:
+    """What was given, checked as far as that can be done before it is drawn."""
     if not isinstance(value, Distribution):
-        values = np.atleast_1d(check.values(type(rule).__name__, name, value, kind, m))
-        return values if len(values) == 1 or topology.order is None else values[topology.order]
-    values = value.draw(m, seed, purpose, dtype=dtype)
-    low, high = (values.min(), values.max()) if m else (0.0, 0.0)
-    if np.isinf(low) or np.isinf(high) or (kind == "nonnegative" and low < 0):
-        demand = "must be finite" if np.isinf(low) or np.isinf(high) else "must be >= 0"
-        raise ValueError(f"{value!r}: {name} drawn from {low} to {high} {demand}; give the distribution a range, low and high")
-    return values
+        value = np.atleast_1d(check.values(type(rule).__name__, name, value, kind, len(topology.indices)))
+    return Values(value, topology, seed, purpose)
 
 
-def _narrowed(rule: Rule, weight: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Weights in the format they are stored in; one for all stays float64, which costs no memory."""
-    if len(weight) == 1:
-        return weight
-    largest = np.finfo(dtype).max
-    if len(weight) and np.abs(weight).max() > largest:
-        k = int(np.argmax(np.abs(weight)))
-        raise ValueError(f"{type(rule).__name__}: weight[{k}] = {weight[k]} is too large for float32; use weight_dtype='float64'")
-    return weight.astype(dtype, copy=False)
+def _weights(rule: Rule, values: Values, dtype: np.dtype, threads: int) -> np.ndarray:
+    """Weights as they are stored."""
+    given = values.given
+    if (same := values.one_for_all()) is not None:
+        return same
+    if not isinstance(given, Distribution) and len(given) and max(-given.min(), given.max()) > np.finfo(dtype).max:
+        k = int(np.argmax(np.abs(given)))
+        raise ValueError(f"{type(rule).__name__}: weight[{k}] = {given[k]} is too large for float32; use weight_dtype='float64'")
+    weight = values.stored(dtype, threads)
+    values.require("weight", *_extremes(weight), -np.inf)
+    return weight
 
 
-def _bytes_each(value: Any, dtype: np.dtype) -> int:
-    """Bytes per synapse that a weight or delay takes."""
-    return dtype.itemsize if isinstance(value, Distribution) or np.size(value) != 1 else 0
+def _delays(values: Values, dtype: np.dtype, threads: int) -> tuple[np.ndarray, np.ndarray]:
+    """Delays as they are stored, and their table: in codes if that takes less memory than single precision."""
+    if (same := values.one_for_all()) is not None:
+        return same, _core.NO_TABLE
+    coded = _coded(values, threads)
+    if coded is not None:
+        values.require("delay", coded[1][0], coded[1][-1], 0.0)
+        return coded
+    if not isinstance(values.given, Distribution):
+        with np.errstate(over="ignore"):
+            dtype = np.dtype(np.float32 if np.array_equal(values.given.astype(np.float32), values.given) else np.float64)
+    delay = values.stored(dtype, threads)
+    values.require("delay", *_extremes(delay), 0.0)
+    delay += 0.0  # -0.0 would be sorted by its sign bit
+    return delay, _core.NO_TABLE
+
+
+class _TooMany(Exception):
+    """There are too many different values for codes."""
+
+
+def _coded(values: Values, threads: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Codes of the values and the table of these, ascending; None if they are too many for that to save memory."""
+    topology = values.topology
+    m = len(topology.indices)
+    most = min(m // 4, 1 << 16)
+    if not most:
+        return None
+    books = Lent(lambda: _core.Codebook(most))
+    book_of: dict[int, _core.Codebook] = {}  # by the first synapse of a part
+    own = np.empty(m, np.uint16)  # each book has codes of its own
+
+    def encode(part: Part) -> None:
+        with books.one() as book:
+            book_of[part.synapses.start] = book
+            if not book.encode(values.of(part, np.float64), own[part.synapses]):
+                raise _TooMany
+
+    try:
+        spread(encode, topology.parts(), threads)
+    except _TooMany:
+        return None
+    table = np.unique(np.concatenate([book.contents() for book in books.all]))
+    if len(table) > most:
+        return None
+    codes = own if len(table) > 256 else np.empty(m, np.uint8)
+    common = {book: np.searchsorted(table, book.contents()).astype(codes.dtype) for book in books.all}
+
+    def translate(part: Part) -> None:
+        codes[part.synapses] = common[book_of[part.synapses.start]][own[part.synapses]]
+
+    spread(translate, topology.parts(), threads)
+    return codes, table
+
+
+def _extremes(values: np.ndarray) -> tuple[float, float]:
+    return (values.min(), values.max()) if len(values) else (0.0, 0.0)
+
+
+def _differ(value: Any) -> bool:
+    """Does each synapse have a value of its own?"""
+    return isinstance(value, Distribution) or np.size(value) != 1
 
 
 def _too_large(rule: Rule, ends: Ends, m: int, needed: int) -> MemoryError:
@@ -593,22 +743,37 @@ def _demand(rule: Any, name: str, k: int, free: np.ndarray, multapses: bool, wha
         raise ValueError(f"{type(rule).__name__}: {name} = {k}, but there are only {fewest} {what}; {remedy}")
 
 
-def _chosen(ends: Ends, counts: np.ndarray, skipped: np.ndarray, repeats: bool, seed: int, purpose: int) -> Topology:
+def _ranges(n: int, size: int) -> list[range]:
+    """0 ... n - 1 in ranges of so many."""
+    return [range(a, min(a + max(size, 1), n)) for a in range(0, n, max(size, 1))]
+
+
+def _places(m: int) -> Any:
+    """0 ... m - 1 in as few bytes as that takes."""
+    return np.arange(m, dtype=np.uint32 if m < 1 << 32 else np.int64)
+
+
+def _chosen(
+    ends: Ends, counts: np.ndarray, skipped: np.ndarray, repeats: bool, seed: int, purpose: int, threads: int
+) -> Topology:
     """counts[i] targets for source i, chosen at random."""
-    indptr = _starts(counts)
+    n_post, indptr = ends.sizes()[1], _starts(counts)
     indices = np.empty(indptr[-1], np.int32)
-    _core.chosen_rows(ends.sizes()[1], skipped, repeats, seed, purpose, indptr, indices)
+
+    def choose(part: Part) -> None:
+        first = part.rows.start
+        _core.chosen_rows(n_post, skipped[part.rows], repeats, seed, purpose, first, indptr[part.starts], indices)
+
+    spread(choose, Topology(indptr, indices).parts(n_post), threads)  # each part needs a mark for each target
     return ends.placed(counts, indices)
 
 
-def _from_pairs(pre: np.ndarray, post: np.ndarray, n_pre: int) -> Topology:
+def _from_pairs(pre: np.ndarray, post: np.ndarray, n_pre: int, threads: int) -> Topology:
     """Rows of given pairs of local ids."""
     indptr = _starts(np.bincount(pre, minlength=n_pre))
-    order = np.empty(len(pre), np.int64)
+    order = np.empty_like(_places(len(pre)))
     _core.rows_of_pairs(pre.astype(np.int32, copy=False), indptr[:-1].copy(), order)
-    indices = post.astype(np.int32, copy=False)[order]
-    _core.sort_rows(indptr, indices, order)
-    return Topology(indptr, indices, order)
+    return _by_target(indptr, post.astype(np.int32, copy=False)[order], order, threads)
 
 
 def _entries(matrix: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

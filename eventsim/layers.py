@@ -77,7 +77,7 @@ def _columns(rows: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     neurons side by side. Else the synapses by target: where those of each start, their sources, their places."""
     n, sources = rows.post.n, len(rows.indptr) - 1
     counts = np.diff(rows.indptr)
-    if len(rows.delay) == 1 and np.all(counts == n) and np.all(rows.indices.reshape(sources, n) == np.arange(n)):
+    if len(rows.delay_data) == 1 and np.all(counts == n) and np.all(rows.indices.reshape(sources, n) == np.arange(n)):
         return None
     order = np.argsort(rows.indices, kind="stable")
     source = np.repeat(np.arange(sources, dtype=np.int32), counts)[order]

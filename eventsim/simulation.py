@@ -17,6 +17,7 @@ from .build import build, offset_of
 from .connectivity import sort_rows
 from .model import parameter_values
 from .network import Network, Population, Projection, View
+from .parallel import available
 from .result import Result
 from .times import LAST, Time, join, later, split, split_array
 
@@ -73,7 +74,8 @@ class Simulation:
     record_V : populations or views whose states are recorded, so that membranes and currents can be evaluated at any time;
         True (all), None (none)
     weight_dtype : "float32" or "float64", how drawn and array weights are stored
-    threads : for the windowed executor; the ordered one uses one. The result never depends on it
+    threads : for construction and for the windowed executor; the ordered one uses one. None: one, and for construction as many
+        as there are processors, at most 8. The result never depends on it
     t_start : time at which the simulation starts [ms]
     executor : "ordered" (events in the order of time), "windowed" (neuron by neuron in windows as long as the shortest delay;
         the same bits, faster in large networks) or "auto" (at present the ordered one). Where windows cannot be, the
@@ -109,7 +111,7 @@ class Simulation:
         record_spikes: Any = True,
         record_V: Any = None,
         weight_dtype: str = "float32",
-        threads: int = 1,
+        threads: int | None = None,
         t_start: float = 0.0,
         executor: str = "auto",
     ):
@@ -117,7 +119,11 @@ class Simulation:
             raise TypeError(f"Simulation: network = {network!r} is not a Network")
         if weight_dtype not in ("float32", "float64"):
             raise ValueError(f"Simulation: weight_dtype = {weight_dtype!r} must be 'float32' or 'float64'")
-        threads = check.count("Simulation", "threads", threads, at_least=1)
+        builders = min(available(), 8)
+        if threads is None:
+            threads = 1
+        else:
+            threads = builders = check.count("Simulation", "threads", threads, at_least=1)
         if threads > 256:
             raise ValueError(f"Simulation: threads = {threads} must be at most 256")
         if executor not in EXECUTORS:
@@ -128,7 +134,8 @@ class Simulation:
             raise ValueError(f"Simulation: t_start = {t_start:g} ms must be within 2**53 ms of 0, where whole ms are exact")
         start = split(t_start)
         began = time.perf_counter()
-        self._begin(network.snapshot(), build(network, self.seed, weight_dtype, start), start, weight_dtype, executor, threads)
+        engine = build(network, self.seed, weight_dtype, start, builders)
+        self._begin(network.snapshot(), engine, start, weight_dtype, executor, threads)
         self._set_out(record_spikes, record_V)
         self._wall["build"] = time.perf_counter() - began
 
@@ -182,7 +189,8 @@ class Simulation:
             core.set_inputs(p.inputs())
             cores.append(core)
         for r in self._engine.projections:
-            rows.append(_core.Rows(cores[r.pre], cores[r.post.index], r.port, r.indptr, r.indices, r.weight, r.delay))
+            data = r.indptr, r.indices, r.weight, r.delay_data, r.delay_table
+            rows.append(_core.Rows(cores[r.pre], cores[r.post.index], r.port, *data))
         fork = Simulation.__new__(Simulation)
         fork.seed = self.seed
         engine = _core.Engine(cores, rows, *self._start)
@@ -506,9 +514,9 @@ class Simulation:
         """New rows for projection k; replaced ones stay as long as spikes are in flight on them."""
         engine, n = self._engine, len(self.network.projections)
         rows, old = engine.projections[:n], engine.projections[k]
-        indptr, indices, order, delay = sort_rows(old.indptr, old.indices, np.arange(len(old.indices)), delay)
+        indptr, indices, order, *delays = sort_rows(old.indptr, old.indices, np.arange(len(old.indices)), delay)
         weight = old.weight if len(old.weight) == 1 else old.weight[order]
-        rows[k] = _core.Rows(engine.populations[old.pre], old.post, old.port, indptr, indices, weight, delay)
+        rows[k] = _core.Rows(engine.populations[old.pre], old.post, old.port, indptr, indices, weight, *delays)
         place = np.argsort(order)
         flights = engine.flights.dump()
         synaptic = flights["source"] >= 0
@@ -562,8 +570,8 @@ class Simulation:
         rows = self._engine.projections[self._projection(projection, "Simulation.edges")]
         m = len(rows.indices)
         pre = np.repeat(np.arange(len(rows.indptr) - 1, dtype=np.int32), np.diff(rows.indptr))
-        full = [np.broadcast_to(a, m).copy() for a in (rows.weight, rows.delay)]
-        return Edges(pre, rows.indices.copy(), full[0], full[1].astype(np.float64))
+        weight, delay = np.broadcast_to(rows.weight, m).copy(), np.broadcast_to(rows.delay, m).astype(np.float64)
+        return Edges(pre, rows.indices.copy(), weight, delay)
 
     @_alone
     def save(self, path: Any) -> None:
@@ -581,7 +589,7 @@ def simulate(
     *,
     record_V: Any = None,
     record_spikes: Any = True,
-    threads: int = 1,
+    threads: int | None = None,
     progress: bool | None = None,
     weight_dtype: str = "float32",
     executor: str = "auto",

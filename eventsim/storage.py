@@ -21,8 +21,14 @@ from .network import Network, Projection
 if TYPE_CHECKING:
     from .simulation import Simulation
 
-FORMAT = 1  # raised whenever what is stored changes
-ROWS = ("indptr", "indices", "weight", "delay")  # of a projection
+FORMAT = 2  # raised whenever what is stored changes
+ROWS = {  # of a projection: attributes of its rows by the names they are stored under
+    "indptr": "indptr",
+    "indices": "indices",
+    "weight": "weight",
+    "delay": "delay_data",
+    "delay_table": "delay_table",
+}
 
 
 def save(sim: Simulation, path: Any) -> None:
@@ -57,8 +63,7 @@ def save(sim: Simulation, path: Any) -> None:
         arrays |= {f"population{p.index}/input/{k}": v for k, v in core.inputs().items()}
     for k, rows in enumerate(engine.projections):
         header["rows"].append({"pre": rows.pre, "post": rows.post.index, "port": rows.port})
-        for part in ROWS:
-            arrays[f"rows{k}/{part}"] = getattr(rows, part)
+        arrays |= {f"rows{k}/{name}": getattr(rows, part) for name, part in ROWS.items()}
     if sim._origin is not None:
         arrays |= {f"origin/{k}": v for k, v in sim._origin.items()}
     arrays |= {f"replaced{k}/place": place for k, (_, place) in enumerate(sim._replaced)}
@@ -144,7 +149,9 @@ def _restore(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Simulatio
         core = model.population(model, population.n, parameters, population.first, i, *start)
         core.set_inputs(inputs)
         cores.append(core)
-    parts = [[arrays[f"rows{k}/{part}"] for part in ROWS] for k in range(len(header["rows"]))]
+    if header["format"] < 2:  # before delays were kept in codes
+        arrays |= {f"rows{k}/delay_table": np.empty(0) for k in range(len(header["rows"]))}
+    parts = [[arrays[f"rows{k}/{name}"] for name in ROWS] for k in range(len(header["rows"]))]
     rows = [_core.Rows(cores[r["pre"]], cores[r["post"]], r["port"], *p) for r, p in zip(header["rows"], parts, strict=True)]
     for name, r in zip(header["projections"], rows[: len(header["projections"])], strict=True):
         pops = network.populations

@@ -36,26 +36,40 @@ cdef enum:
     RUNAWAY = 10000                     # this many in a row, are an error: the neuron would fire for ever
 
 
-cdef struct Values:                 # one number per synapse, or one for all (stride 0), in single or double precision
-    const double *f64
+cdef struct Values:                 # one number per synapse, or one for all (stride 0)
+    const double *f64               # one of these four is set: numbers,
     const float *f32
+    const uint8_t *u8               # or codes, places in the table
+    const uint16_t *u16
+    const double *table             # ascending, without repeats; NULL: numbers
+    int32_t entries                 # of the table
     Py_ssize_t stride
 
 cdef inline double value(Values v, int64_t k) noexcept nogil:
-    return v.f64[k * v.stride] if v.f64 != NULL else v.f32[k * v.stride]
+    if v.f64 != NULL:
+        return v.f64[k * v.stride]
+    if v.f32 != NULL:
+        return v.f32[k * v.stride]
+    return v.table[v.u8[k] if v.u8 != NULL else v.u16[k]]
 
-cdef Values values_of(array):
-    """View of a float32 or float64 array; the caller keeps the array alive."""
+cdef Values values_of(array, table=NO_TABLE):
+    """View of numbers (float32, float64) or of codes (uint8, uint16) and their table; the caller keeps the arrays alive."""
     cdef Values v
-    cdef const double[::1] f64
-    cdef const float[::1] f32
-    v.f64, v.f32, v.stride = NULL, NULL, 1 if len(array) != 1 else 0
+    cdef const uint8_t[::1] raw = array.view(np.uint8)
+    cdef const double[::1] entries = table
+    cdef const void *data = &raw[0] if len(raw) else NULL
+    memset(&v, 0, sizeof(v))
+    v.stride = 1 if len(array) != 1 else 0
     if array.dtype == np.float64:
-        f64 = array
-        v.f64 = &f64[0] if len(array) else NULL
+        v.f64 = <const double *> data
+    elif array.dtype == np.float32:
+        v.f32 = <const float *> data
+    elif array.dtype == np.uint8:
+        v.u8 = <const uint8_t *> data
     else:
-        f32 = array
-        v.f32 = &f32[0] if len(array) else NULL
+        v.u16 = <const uint16_t *> data
+    if len(table):
+        v.table, v.entries = &entries[0], <int32_t> len(table)
     return v
 
 

@@ -50,6 +50,13 @@ cdef struct Stream:             # the words of one id, one after the other
 cdef inline void open_stream(Stream *s, uint64_t seed, uint64_t purpose, uint64_t id) noexcept nogil:
     s.seed, s.purpose, s.id, s.n, s.lane = seed, purpose, id, 0, 4
 
+cdef inline void skip_words(Stream *s, uint64_t n) noexcept nogil:
+    """Leave out the first n words of a stream that was just opened."""
+    s.n = n // 4
+    if n % 4:
+        next_word(s)
+        s.lane = n % 4
+
 cdef inline uint64_t next_word(Stream *s) noexcept nogil:
     if s.lane == 4:
         philox(s.seed, s.purpose, s.id, s.n, s.words)
@@ -145,7 +152,7 @@ def draw(int kind, double a, double b, double low, double high, bint clip, uint6
             out[i] = <Real> x
             if is_due(&work, 1):
                 with gil:
-                    PyErr_CheckSignals()
+                    look_up()
         else:
             i = n
     return i
@@ -171,6 +178,14 @@ cdef inline bint is_due(int64_t *work, int64_t more) noexcept nogil:
         return False
     work[0] = 0
     return True
+
+
+cdef int look_up() except -1:
+    """Raise KeyboardInterrupt if there was Ctrl-C: the main thread notices, and stops those that help it."""
+    PyErr_CheckSignals()
+    if getattr(threading.current_thread(), "stopped", False):
+        raise KeyboardInterrupt
+    return 0
 
 
 # ---- for tests

@@ -2,8 +2,12 @@
 
 @cython.final
 cdef class Rows:
-    """CSR rows: targets int32, weights and delays float32, float64, or one float64 for all (no memory per synapse)."""
-    cdef readonly object indptr, indices, weight, delay
+    """CSR rows: targets int32; weights and delays float32, float64, or one float64 for all (no memory per synapse). Delays
+    that take few values are codes, uint8 or uint16, of the entries of a table: `delays.table`, with `delays.entries` > 0.
+    Codes order as the delays do, so that a row is sorted by either, and synapses of one delay stand side by side.
+    """
+    cdef readonly object indptr, indices, weight
+    cdef readonly object delay_data, delay_table    # as stored: numbers and an empty table, or codes and what they stand for
     cdef const int64_t[::1] ptr
     cdef const int32_t[::1] target
     cdef Values weights, delays
@@ -14,19 +18,24 @@ cdef class Rows:
     cdef object least, most, span               # see `shortest`, `largest`, `segment`
     cdef bint visited                           # by windows: see `Worker.visit`
 
-    def __init__(self, Population pre, Population post, int port, indptr, indices, weight, delay):
+    def __init__(self, Population pre, Population post, int port, indptr, indices, weight, delay, table=NO_TABLE):
         self.pre, self.first, self.post, self.port = pre.index, pre.first, post, port
         self.indptr = self.ptr = indptr
         self.indices = self.target = indices
         self.set_weight(weight)
-        self.delay = delay
-        self.delays = values_of(delay)
+        self.delay_data, self.delay_table = delay, table
+        self.delays = values_of(delay, table)
+
+    @property
+    def delay(self):
+        """Delays [ms], (m,) in row order or (1,), as numbers."""
+        return self.delay_table[self.delay_data] if self.delays.entries else self.delay_data
 
     @property
     def shortest(self):
         """The shortest delay [ms]; inf without synapses."""
         if self.least is None:
-            self.least = float(self.delay.min()) if len(self.indices) else np.inf
+            self.least = float(self.delay_table[0] if self.delays.entries else self.delay_data.min(initial=np.inf))
         return self.least
 
     @property

@@ -118,10 +118,14 @@ cdef struct Plan:               # what the threads share; written while they wai
 
 
 cdef inline void prefetch_value(Values v, int64_t k) noexcept nogil:
-    if v.f32 != NULL:
-        prefetch(v.f32 + k * v.stride)
-    else:
+    if v.f64 != NULL:
         prefetch(v.f64 + k * v.stride)
+    elif v.f32 != NULL:
+        prefetch(v.f32 + k * v.stride)
+    elif v.u8 != NULL:
+        prefetch(v.u8 + k)
+    else:
+        prefetch(v.u16 + k)
 
 cdef inline void *put(Bag *bag, size_t width) noexcept nogil:
     """Room for one more entry; NULL if there is no memory."""

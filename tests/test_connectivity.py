@@ -1,7 +1,9 @@
 """Connection rules: what each promises, exactly where it can be, and what is refused."""
 
 import signal
+import threading
 import time
+from dataclasses import dataclass
 
 import hypothesis.strategies as st
 import numpy as np
@@ -21,13 +23,18 @@ from eventsim import (
     Pairs,
     Uniform,
     _core,
+    connectivity,
 )
 from eventsim.connectivity import Rows, build_rows, sort_rows
+from eventsim.distributions import Distribution
+from eventsim.parallel import spread
 
 
-def build(rule, n_pre, n_post, *, same=False, pre=None, post=None, weight=1.0, delay=1.5, seed=1, index=0, dtype="float32"):
+def build(
+    rule, n_pre, n_post, *, same=False, pre=None, post=None, weight=1.0, delay=1.5, seed=1, index=0, dtype="float32", threads=1
+):
     """Rows that have passed their own check."""
-    rows = build_rows(rule, pre, post, n_pre, n_post, same, weight, delay, seed, index, dtype)
+    rows = build_rows(rule, pre, post, n_pre, n_post, same, weight, delay, seed, index, dtype, threads)
     assert len(rows.indptr) == n_pre + 1
     rows.check(n_post)
     return rows
@@ -40,6 +47,16 @@ def pairs_of(rows):
 
 def same_rows(a, b):
     return all(x.dtype == y.dtype and np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+@dataclass(frozen=True)
+class OnGrid(Distribution):
+    """A distribution of a user's own, with steps of 0.1."""
+
+    exact: Distribution
+
+    def draw(self, n, seed, purpose, first_id=0, dtype=np.float64):
+        return (0.1 * np.rint(10.0 * self.exact.draw(n, seed, purpose, first_id))).astype(dtype)
 
 
 booleans = st.booleans()
@@ -107,6 +124,43 @@ def test_every_rule_keeps_its_promises(situation):
 def test_the_same_seed_gives_the_same_rows(situation):
     rule, given = situation
     assert same_rows(build(rule, **given), build(rule, **given))
+
+
+@pytest.mark.parametrize("part", [1, 20, 300])
+@pytest.mark.parametrize("delay", [Uniform(0.5, 2.0), OnGrid(Uniform(0.5, 2.0)), OnGrid(Uniform(0.5, 40.0))], ids=repr)
+def test_threads_change_no_bit(monkeypatch, part, delay):
+    """However rows are cut into parts, of a random rule each: 60 times 90 neurons or views of them."""
+    pairs = np.random.default_rng(0).integers(0, 40, (2, 3000))
+    rules = [AllToAll(False), FixedProbability(0.3), FixedInDegree(30), FixedInDegree(30, multapses=False), FixedOutDegree(30),
+             FixedTotalNumber(2000, autapses=False), FixedTotalNumber(2000, multapses=False), Pairs(*pairs)]  # fmt: skip
+    ids = np.random.default_rng(1).permutation(90)
+    given = [
+        dict(n_pre=60, n_post=90),
+        dict(n_pre=90, n_post=90, same=True, pre=ids[:60], post=ids[30:]),
+    ]
+    for rule in rules:
+        for situation in given:
+            situation = situation | dict(weight=Normal(1.0, 0.1), delay=delay, seed=5)
+            once = build(rule, **situation)
+            with monkeypatch.context() as patch:
+                patch.setattr(connectivity, "PART", part)
+                assert same_rows(once, build(rule, **situation, threads=3))
+
+
+def test_the_first_error_of_a_thread_stops_the_others():
+    done, wrong = [], ValueError("part 3")
+
+    def work(part):
+        done.append(part)
+        if part == 3:
+            raise wrong
+        time.sleep(1e-3)
+
+    with pytest.raises(ValueError) as caught:
+        spread(work, range(1000), 3)
+    assert caught.value is wrong and len(done) < 20
+    spread(done.append, range(1000), 3)
+    assert sorted(done[-1000:]) == list(range(1000))
 
 
 @pytest.mark.parametrize("rule", [FixedProbability(0.3), FixedInDegree(5), FixedOutDegree(5), FixedTotalNumber(100)], ids=repr)
@@ -340,6 +394,34 @@ def test_drawn_at_most_twelve_bytes_a_synapse():
     assert sum(a.nbytes for a in rows) - rows.indptr.nbytes == 12 * 50_000
 
 
+@pytest.mark.parametrize(
+    "m, d, dtype",
+    [
+        (1028, 256, np.uint8),
+        (1028, 257, np.uint16),
+        (1027, 257, np.float64),
+        (4 * 65536, 65536, np.uint16),
+        (4 * 65537, 65537, np.float64),
+    ],
+)
+def test_few_delays_are_coded_if_that_saves_memory(m, d, dtype):
+    delay = 0.1 * (np.arange(m) % d)
+    rows = build(Pairs(np.arange(m) % 3, np.zeros(m, int)), 3, 1, delay=delay)
+    assert rows.delay.dtype == dtype and len(rows.table) == (0 if dtype == np.float64 else d)
+    assert rows.delay.nbytes + rows.table.nbytes <= (8 if dtype == np.float64 else 4) * m
+    pre, _, _, mine = rows.edges()
+    assert all(np.array_equal(mine[pre == k], np.sort(delay[k::3])) for k in range(3))
+
+
+def test_delays_drawn_on_a_grid_are_coded_and_not_rounded():
+    """...whatever order they come in, in parts of different rows: 400,000 synapses."""
+    rule, delay = FixedOutDegree(100), OnGrid(Normal(1.5, 0.75, low=0.1))
+    rows = build(rule, 4000, 50, weight=Normal(1.0, 0.1), delay=delay, seed=7)
+    assert sum(a.nbytes for a in rows) - rows.indptr.nbytes - rows.table.nbytes == 9 * 400_000
+    drawn = delay.draw(400_000, 7, 3 << 32).reshape(4000, 100)
+    assert np.array_equal(rows.edges()[3].reshape(4000, 100), np.sort(drawn)) and 20 < len(rows.table) < 100
+
+
 @given(explicit())
 def test_new_delays_reorder_rows(given):
     n_pre, n_post, pre, post, weight, delay = given
@@ -362,6 +444,7 @@ def test_the_descriptions_keep_copies():
 
 
 good = Rows(np.array([0, 2, 3]), np.array([0, 1, 0], np.int32), np.ones(1), np.array([1, 2, 1], np.float32))
+coded = good._replace(delay=np.array([0, 1, 0], np.uint8), table=np.array([1.0, 2.0]))
 
 
 @pytest.mark.parametrize(
@@ -373,14 +456,20 @@ good = Rows(np.array([0, 2, 3]), np.array([0, 1, 0], np.int32), np.ones(1), np.a
         (good._replace(indices=good.indices + np.int32(1)), "targets exist"),
         (good._replace(indices=good.indices.astype(np.int64)), "indices is int32"),
         (good._replace(weight=np.ones(2)), "weight has length m or 1"),
-        (good._replace(weight=np.ones(1, np.float32)), "weight is a float64 for all or floats"),
+        (good._replace(weight=np.ones(1, np.float32)), "weight is a float64 for all, floats or codes"),
         (good._replace(weight=np.array([np.inf])), "weight is contiguous and finite"),
         (good._replace(delay=-good.delay), "delay >= 0"),
         (good._replace(delay=good.delay[::-1].copy()[[1, 0, 2]]), "sorted by delay, then target"),
+        (coded._replace(delay=coded.delay.astype(np.uint16)), "delay is a float64 for all, floats or codes"),
+        (coded._replace(table=np.array([1.0, 2.0, 3.0])), "the table holds the codes, ascending"),
+        (coded._replace(table=np.array([2.0, 1.0])), "the table holds the codes, ascending"),
+        (coded._replace(table=np.array([-1.0, 2.0])), "delay >= 0"),
+        (coded._replace(delay=np.array([1, 0, 0], np.uint8)), "sorted by delay, then target"),
     ],
 )
 def test_the_check_finds_what_is_wrong(broken, message):
     good.check(2)
+    coded.check(2)
     with pytest.raises(AssertionError) as caught:
         broken.check(2)
     assert message in str(caught.value)
@@ -507,13 +596,15 @@ n = 300_000
 @pytest.mark.parametrize(
     "work",
     [
-        lambda: _core.probability_rows(0.01, n, np.full(n, n, np.int32), 1, 1, np.zeros(n + 1, np.int64), None),
-        lambda: _core.chosen_columns(3000, n, np.full(n, n, np.int32), True, 1, 1, np.zeros(n, np.int64), None),
-        lambda: _core.shared_out(10**9, n, np.full(n, n, np.int32), True, 1, 1, np.zeros(n, np.int64)),
+        lambda: _core.probability_rows(0.01, n, np.full(n, n, np.int32), 1, 1, 0, np.zeros(n + 1, np.int64), None),
+        lambda: _core.chosen_columns(3000, n, np.full(n, n, np.int32), True, 1, 1, 0, np.zeros(n, np.int64), None),
+        lambda: _core.shared_out(10**9, n, np.full(n, n, np.int32), True, 1, 1, 0, 10**9, np.zeros(n, np.int64)),
         lambda: build(FixedOutDegree(1000), n, n),
+        lambda: build(FixedOutDegree(1000), n, n, threads=3),
+        lambda: build(FixedInDegree(1000), n, n, threads=3),
         lambda: Normal(0.0, 1.0).draw(300_000_000, 1, 1, dtype=np.float32),
     ],
-    ids=["probability", "in-degree", "total", "out-degree", "draw"],
+    ids=["probability", "in-degree", "total", "out-degree", "threads", "threads in-degree", "draw"],
 )
 def test_construction_can_be_interrupted(work, alarm):
     start = time.perf_counter()
@@ -521,6 +612,7 @@ def test_construction_can_be_interrupted(work, alarm):
     with pytest.raises(Alarm):
         work()
     assert time.perf_counter() - start < 1.0
+    assert threading.active_count() == 1, "helpers have stopped"
 
 
 @pytest.mark.huge
