@@ -36,11 +36,16 @@ def test_known_answers(counter, key, answer):
 
 def test_logarithm():
     rng = np.random.default_rng(1)
-    x = np.concatenate([rng.random(1500), 2.0 ** rng.uniform(-1021, 1023, 1500), 1 + 1e-3 * rng.normal(size=500), [1.0, 2.0**-52]])
+    x = np.concatenate(
+        [rng.random(1500), 2.0 ** rng.uniform(-1021, 1023, 1500), 1 + 1e-3 * rng.normal(size=500), [1.0, 2.0**-52]]
+    )
     x = np.append(x, np.nextafter([1.0, 1.0, 2**0.5, 0.5**0.5], [0.0, 2.0, 2.0, 1.0]))
     with mpmath.workprec(200):
-        errors = [abs(float((y - exact) / np.spacing(abs(float(exact))))) if (exact := mpmath.log(t)) else abs(y)
-                  for t, y in zip(x.tolist(), _core.plain_log(x).tolist(), strict=True)]  # fmt: skip
+        exact = [mpmath.log(t) for t in x.tolist()]
+        errors = [
+            abs(y - e) / float(np.spacing(abs(float(e)))) for y, e in zip(_core.plain_log(x).tolist(), exact, strict=True) if e
+        ]
+        assert {y for y, e in zip(_core.plain_log(x).tolist(), exact, strict=True) if not e} == {0.0}
     assert max(errors) < 1.0
 
 
@@ -96,12 +101,14 @@ def in_bulk(ends, room=0, **kwargs):
 
 rate = st.sampled_from([0.0, 1e-9, 3.0, 1e3, 2e4]) | st.floats(1.0, 3e4)
 steps = st.lists(rate, min_size=1, max_size=4).map(lambda r: es.Steps(np.linspace(0.0, 3.7, len(r)), r))
-ends = st.lists(st.floats(1e-3, 5.0) | st.sampled_from([0.1, 0.2, 0.3, 1.0, 2.0]), min_size=1, max_size=12, unique=True).map(sorted)
+ends = st.lists(st.floats(1e-3, 5.0) | st.sampled_from([0.1, 0.2, 0.3, 1.0, 2.0]), min_size=1, max_size=12, unique=True).map(
+    sorted
+)
 
 
 @settings(deadline=None, max_examples=60)
 @given(
-    st.one_of(rate, steps, st.lists(rate, min_size=5, max_size=5)), ends, st.sampled_from([0.0, 0.1, 0.7]), word, st.sampled_from([0, 400])
+    rate | steps | st.lists(rate, min_size=5, max_size=5), ends, st.sampled_from([0.0, 0.1, 0.7]), word, st.just(0) | st.just(400)
 )
 @example([0.0, 0.0, 0.0, 0.0, 0.0], [1.0], 0.0, 0, 0)
 @example(2e4, [0.1, 0.2, 0.30000000000000004, 0.7], 0.1, 1, 0)
@@ -126,7 +133,7 @@ def test_bulk_goes_on_where_the_ordered_executor_stopped(grid):
     t = np.concatenate([epoch + time for (epoch, _), (time, _) in zip(ends, parts, strict=True)])
     i = np.concatenate([source for _, source in parts])
     sim._engine.reset_alarms(0)
-    again, j = sim.run(10.0 - 3.3).spikes("source")
+    again, _ = sim.run(10.0 - 3.3).spikes("source")
     expected, k = whole.run(10.0).spikes("source")
     early = (expected >= 3.3) & (expected < 6.45)
     order = np.lexsort((i, t))
@@ -137,7 +144,8 @@ def test_bulk_goes_on_where_the_ordered_executor_stopped(grid):
 def test_the_same_trains_whatever_else():
     """In pieces, in any executor, with any number of threads and beside any other population."""
     trains = []
-    for pieces, more, options in (([40.0], False, {}), ([0.3, 12.7, 27.0], True, {}), ([40.0], True, dict(executor="windowed", threads=2))):
+    windowed = dict(executor="windowed", threads=2)
+    for pieces, more, options in (([40.0], False, {}), ([0.3, 12.7, 27.0], True, {}), ([40.0], True, windowed)):
         net = es.Network()
         source = net.add("source", 20, es.Poisson(rate=900.0))
         if more:
@@ -223,9 +231,13 @@ def test_grid_is_saved(tmp_path):
 
 @pytest.mark.parametrize(
     ("grid", "message"),
-    [(-0.1, "Poisson: grid = -0.1 must be finite and >= 0"), (np.inf, "Poisson: grid = inf must be"), (1e-9, "choose 0 for exact times"),
-     ([0.1, 0.2], "all sources of a population share one grid")],
-)  # fmt: skip
+    [
+        (-0.1, "Poisson: grid = -0.1 must be finite and >= 0"),
+        (np.inf, "Poisson: grid = inf must be finite"),
+        (1e-9, "choose 0 for exact times"),
+        ([0.1, 0.2], "all sources of a population share one grid"),
+    ],
+)
 def test_grids_that_are_refused(grid, message):
     with pytest.raises(ValueError, match=message):
         es.Poisson(rate=1.0, grid=grid)
