@@ -1,4 +1,4 @@
-/* exp, expm1 and log1p as plain arithmetic, good to 2 ulp.
+/* exp, expm1, log and log1p as plain arithmetic, good to 2 ulp.
  *
  * libm's differ between machines, and no vector version of them gives the bits of the scalar one. These are polynomials
  * without branches: a loop around them becomes vector code, and as there is no fast-math and no contraction every width
@@ -72,6 +72,28 @@ INLINE double lane_log1p(double x)      /* x > -1 */
         + w * (3.999999999940941908e-01 + w * (2.222219843214978396e-01 + w * 1.531383769920937332e-01));
     r = f - (0.5 * f * f - s * (0.5 * f * f + r));
     return k * 6.93147180369123816490e-01 + (r + (k * 1.90821492927058770002e-10 + lost / u));
+}
+
+INLINE double lane_log(double x)        /* x > 0, not subnormal, finite */
+{
+    double k, m, f, s, z, w, r;
+    uint64_t bits, exponent;
+    memcpy(&bits, &x, 8);
+    bits += 0x3ff0000000000000 - 0x3fe6a09e00000000;            /* mantissa from sqrt(1/2) to sqrt(2) */
+    exponent = (bits >> 52) + (0x4338000000000000 - 1023);
+    memcpy(&k, &exponent, 8);
+    k -= 6755399441055744.0;
+    bits = (bits & 0x000fffffffffffff) + 0x3fe6a09e00000000;
+    memcpy(&m, &bits, 8);
+    f = m - 1.0;
+    s = f / (2.0 + f);
+    z = s * s;
+    w = z * z;
+    r = z * (6.666666666666735130e-01
+             + w * (2.857142874366239149e-01 + w * (1.818357216161805012e-01 + w * 1.479819860511658591e-01)))
+        + w * (3.999999999940941908e-01 + w * (2.222219843214978396e-01 + w * 1.531383769920937332e-01));
+    r = k * 1.90821492927058770002e-10 - (0.5 * f * f - s * (0.5 * f * f + r));
+    return k * 6.93147180369123816490e-01 + (f + r);
 }
 
 #endif

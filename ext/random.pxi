@@ -1,7 +1,7 @@
 # Counter-based random numbers: Philox4x64-10 (Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as
-# 1, 2, 3"). A number is a function of (seed, purpose, id, n) alone, so no network and no Poisson train can depend on
-# threads, on chunks or on what was drawn before. Blocks equal those of numpy.random.Philox.
-# purpose = (kind << 32) | index; kinds: 1 topology, 2 weight, 3 delay, 4 parameter or state, 5 Poisson.
+# 1, 2, 3"). A number is a function of (seed, purpose, id, n) alone, so no network can depend on threads, on chunks or on
+# what was drawn before. Blocks equal those of numpy.random.Philox.
+# purpose = (kind << 32) | index; kinds: 1 topology, 2 weight, 3 delay, 4 parameter or state, 5 Poisson (poisson.h).
 
 cdef extern from *:
     """

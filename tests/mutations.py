@@ -70,7 +70,7 @@ MUTATIONS = [
     Mutation("touched neuron stays marked", "ext/engine.pxi", "        p.mark[j] = 0\n", ""),
     Mutation("spike at T in both runs", "ext/engine.pxi", "if not before(next, end):", "if before(end, next):"),
     Mutation("coarse convergence", "ext/solver.pxi", "2.0 ** -51", "2.0 ** -20"),
-    Mutation("Poisson intervals forget a change of rate", "ext/models/poisson.pxi", "left -= rate * elapsed(t, change)", "left -= 0.0"),
+    Mutation("Poisson intervals forget a change of rate", "ext/poisson.h", "e - stretch / interval", "e"),
     Mutation("new weights only for new spikes", "eventsim/simulation.py", "                old.set_weight(", "                (lambda w: w)("),
     Mutation("random counter not saved", "ext/engine.pxi", "            p.state[:] = state[f\"state{i}\"]\n",
              "            p.state[:, :-1] = state[f\"state{i}\"][:, :-1]\n"),
