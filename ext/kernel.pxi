@@ -20,6 +20,7 @@ cdef extern from "sums.h" nogil:
         void (*step)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
                      int same, const int32_t *place, const Sum *sums, const Window *window, uint8_t *fails, double *respite) noexcept nogil
     const Kernel lif_kernel "eventsim_lif_kernel"
+    const Kernel delta_kernel "eventsim_delta_kernel"
     int64_t add_effects "eventsim_add" (int64_t n, const int32_t *target, const float *f32, const double *f64, int64_t stride,
                                         const Effects *e, int each, int32_t lo, int32_t hi, int32_t *place, Pool *pool,
                                         uint64_t *touched)

@@ -48,8 +48,20 @@ cdef class Rows:
     def segment(self, double length):
         """How many synapses of a row are due in a window of `length` [ms], on average."""
         if self.span is None:
-            self.span = float(self.delay.max()) - self.shortest if len(self.indices) else 0.0
+            most = (self.delay_table if self.delays.entries else self.delay_data).max(initial=0.0)
+            self.span = float(most) - self.shortest if len(self.indices) else 0.0
         return len(self.indices) / max(np.count_nonzero(np.diff(self.indptr)), 1) / (1.0 + self.span / length)
+
+    def one_each(self):
+        """Sources from the first on that have one synapse each, with ascending targets and one delay > 0 for all: how many, and
+        the first; 0 if the synapses are not like that."""
+        number = np.diff(self.indptr)
+        sources = np.flatnonzero(number)
+        n = len(sources)
+        if (n == 0 or self.delays.stride or not self.shortest > 0.0 or np.any(number > 1) or sources[-1] - sources[0] != n - 1
+                or np.any(np.diff(self.indices) < 0)):
+            return 0, 0
+        return n, int(sources[0])
 
     def set_weight(self, weight):
         """Replace the weights, (m,) in row order or (1,)."""

@@ -280,6 +280,103 @@ LANES void eventsim_lif_step(int64_t n, const int32_t *ids, const uint8_t *commi
     }
 }
 
+/* ---- leaky integrate-and-fire whose membrane jumps: models/delta.pxi
+ *
+ *     u' = -a u + k I_e
+ */
+typedef struct { double a, k, c, r, t_ref; } DeltaRow;
+typedef struct { double epoch, offset, free_epoch, free_offset, u, I_e; } DeltaNeuron;
+
+/* of an arrival: the jump of the membrane, if it excites, and what is left of it at the end of the window */
+LANES void eventsim_delta_effects(int64_t n, const double *restrict x, const int32_t *target, const double *rows, int64_t stride,
+                                  const double *quantum, int same, Effects *restrict e)
+{
+    const double per_0 = 1.0 / quantum[0], per_1 = 1.0 / quantum[1];
+    double a[CHUNK];
+    int64_t i;
+    (void)same;
+    for (i = 0; i < n; i++)
+        a[i] = ((const DeltaRow *)(rows + stride * (stride ? target[i] : 0)))->a;
+    for (i = 0; i < n; i++) {
+        e->f[0][i] = per_0;
+        e->f[1][i] = e->f[3][i] = lane_exp(-a[i] * x[i]) * per_1;
+        e->f[2][i] = 0.0;
+    }
+}
+
+LANES void eventsim_delta_step(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows,
+                               int64_t stride, int same, const int32_t *place, const Sum *sums, const Window *window,
+                               uint8_t *fails, double *respite)
+{
+    double a[LANES_AT_ONCE], k[LANES_AT_ONCE], c[LANES_AT_ONCE], m[LANES_AT_ONCE], k_0[LANES_AT_ONCE];
+    double u[LANES_AT_ONCE], I_e[LANES_AT_ONCE], late[LANES_AT_ONCE], rest[LANES_AT_ONCE], after[LANES_AT_ONCE];
+    double jumps[LANES_AT_ONCE], left[LANES_AT_ONCE], wait[LANES_AT_ONCE], safe[LANES_AT_ONCE];
+    const double q_0 = window->quantum[0], q_1 = window->quantum[1], margin = 1.0 / (1 << 30), ulps = 0x1p-40;
+    int64_t i;
+    int l;
+    (void)same;
+    for (i = 0; i < n; i += LANES_AT_ONCE) {
+        const int lanes = n - i < LANES_AT_ONCE ? (int)(n - i) : LANES_AT_ONCE;
+        double latest = 0.0;
+        for (l = 0; l < LANES_AT_ONCE; l++) {
+            const int32_t j = ids[i + (l < lanes ? l : 0)];
+            const DeltaNeuron *s = (const DeltaNeuron *)neurons + j;
+            const Sum *sum = sums + place[j];
+            late[l] = (window->epoch - s->epoch) + (window->offset - s->offset);
+            rest[l] = (s->free_epoch - s->epoch) + (s->free_offset - s->offset);
+            after[l] = (s->free_epoch - window->end_epoch) + (s->free_offset - window->end_offset);
+            u[l] = s->u;
+            I_e[l] = s->I_e;
+            jumps[l] = q_0 * (double)sum->excitation[0];
+            left[l] = q_1 * (double)(sum->excitation[1] + sum->inhibition[1]);
+            latest = late[l] > latest ? late[l] : latest;
+        }
+        if (stride || i == 0) {
+            for (l = 0; l < LANES_AT_ONCE; l++) {
+                const DeltaRow *q = (const DeltaRow *)(rows + stride * ids[i + (l < lanes ? l : 0)]);
+                a[l] = q->a;
+                k[l] = q->k;
+                c[l] = q->c;
+            }
+            for (l = 0; l < LANES_AT_ONCE; l++) {
+                const double z = lane_expm1(-a[l] * window->length);
+                m[l] = 1.0 + z;
+                k_0[l] = a[l] == 0.0 ? window->length : -z / a[l];
+            }
+        }
+        if (latest > 0.0)                       /* to the beginning of the window: nothing has happened since */
+            for (l = 0; l < LANES_AT_ONCE; l++) {
+                const double z = lane_expm1(-a[l] * late[l]), k_late = a[l] == 0.0 ? late[l] : -z / a[l];
+                const double v = u[l] + u[l] * z + k[l] * I_e[l] * k_late;
+                u[l] = rest[l] > 0.0 ? u[l] : v;
+            }
+        for (l = 0; l < LANES_AT_ONCE; l++) {
+            /* without arrivals u moves one way; jumps of excitation fade, those of inhibition only lower it */
+            const double v = u[l] * m[l] + k[l] * I_e[l] * k_0[l], top = larger(u[l], v) + jumps[l];
+            const double noise = ulps * (fabs(u[l]) + fabs(c[l]) + fabs(v) + jumps[l]);
+            const double held = after[l] >= 0.0 ? 2.0 : 0.0;        /* resting to the end, or only for a part */
+            safe[l] = rest[l] > 0.0 ? held : top + noise < c[l] ? 1.0 : 0.0;
+            u[l] = safe[l] == 2.0 ? u[l] : v + left[l];
+        }
+        for (l = 0; l < LANES_AT_ONCE; l++) {
+            const double J = k[l] * I_e[l], leak = a[l] * u[l], least = a[l] * c[l], gap = (1.0 - margin) * (c[l] - u[l]);
+            const double w = larger(gap / ((J - leak) + margin * (fabs(J) + fabs(leak))), 0.0) + larger(after[l], 0.0);
+            safe[l] = u[l] - u[l] == 0.0 ? safe[l] : 0.0;
+            wait[l] = J < least - margin * (fabs(J) + fabs(least)) ? (double)INFINITY : w;
+        }
+        for (l = 0; l < lanes; l++) {
+            fails[i + l] = safe[l] == 0.0;
+            respite[i + l] = wait[l];
+            if (safe[l] != 0.0 && commit[i + l]) {
+                DeltaNeuron *s = (DeltaNeuron *)neurons + ids[i + l];
+                s->epoch = window->end_epoch;
+                s->offset = window->end_offset;
+                s->u = u[l];
+            }
+        }
+    }
+}
+
 typedef struct {
     void (*effects)(int64_t n, const double *x, const int32_t *target, const double *rows, int64_t stride, const double *quantum,
                     int same, Effects *e);
@@ -288,5 +385,6 @@ typedef struct {
 } Kernel;
 
 static const Kernel eventsim_lif_kernel = {eventsim_lif_effects, eventsim_lif_step};
+static const Kernel eventsim_delta_kernel = {eventsim_delta_effects, eventsim_delta_step};
 
 #endif

@@ -32,7 +32,7 @@ cdef class Sums:
     cdef uint64_t *exact                        # are its arrivals taken one by one?
     cdef int workers
     cdef Py_ssize_t share                       # neurons of each worker
-    cdef bint same                              # tau_syn_ex = tau_syn_in everywhere
+    cdef bint same                              # see `Population.effects`
     cdef double quanta[2]                       # see sums.h
 
     def __cinit__(self, Population p, Py_ssize_t words, int workers):
@@ -57,6 +57,5 @@ cdef class Sums:
 
     def set_quanta(self, double weight, double length):
         """For weights up to `weight` and windows up to `length`."""
-        cdef double[:, ::1] coef = self.p.coef_view
-        self.same = bool(np.all(np.asarray(coef)[:, 1] == np.asarray(coef)[:, 2]))
-        self.quanta[0], self.quanta[1] = quantum(weight * length), quantum(weight)
+        first, second, self.same = self.p.effects(length)
+        self.quanta[0], self.quanta[1] = quantum(weight * first), quantum(weight * second)

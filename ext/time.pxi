@@ -42,3 +42,16 @@ cdef inline Time later(Time t, double wait) noexcept nogil:
         t.offset -= 1.0
         t.epoch += 1.0
     return t
+
+cdef inline Time earlier_by(Time t, double wait) noexcept nogil:
+    """t - wait, 0 <= wait < 2**52."""
+    cdef double whole = <double> <int64_t> wait
+    t.offset -= wait - whole
+    t.epoch -= whole
+    if t.offset < 0.0:
+        t.offset += 1.0
+        t.epoch -= 1.0
+        if t.offset == 1.0:
+            t.offset = 0.0
+            t.epoch += 1.0
+    return t

@@ -81,6 +81,16 @@ cdef struct Seat:               # of each neuron
     int32_t look                # the window in which to look whether it spikes: see `Worker.watch_out`
     int32_t place               # among those with arrivals in the present window, from 1 on
 
+cdef struct Background:              # Poisson sources that have one synapse each, and nobody else's: see `Worker.drive`
+    PoissonSources sources
+    void *rows                  # Rows
+    int32_t projection
+    int64_t first, synapse      # id of the first, and its synapse; those of the others follow
+    double delay
+    double *time                # in this window: their spikes [ms], from the epoch of its end, less the delay, on
+    int32_t *source             # and whose they are, counted from the first
+    int64_t n, room
+
 cdef struct Lot:                # of neurons
     Py_ssize_t n
     int32_t ids[CHUNK]
@@ -263,6 +273,7 @@ cdef class Worker:
     cdef Bag departures                         # Departure: spikes of own neurons to be sent
     cdef Bag held                               # Incoming: those after a cut
     cdef Bag held_spikes                        # Flight: likewise
+    cdef Bag drives                             # Background: sources of own neurons
     cdef Bag visits                             # Flight: what has been summed in this window, from `cursor` to `stop`
     cdef Bag separate                           # Incoming: the same, at neurons whose arrivals must be taken one by one
     cdef Bag shadows                            # rows of WIDEST doubles: see `Touch.shadow`
@@ -322,6 +333,8 @@ cdef class Worker:
         free(self.departures.data)
         free(self.held.data)
         free(self.held_spikes.data)
+        self.end_drives()
+        free(self.drives.data)
         free(self.visits.data)
         free(self.separate.data)
         free(self.shadows.data)
@@ -670,6 +683,8 @@ cdef class Worker:
         self.whole = same(plan.limit, self.start_of(plan.window + 1))
         for k in range(plan.n_workers):
             self.visit_all(&(<Worker> plan.workers[k]).slot(plan.window).spikes[self.index])
+        for k in range(self.drives.n):
+            self.drive(<Background *> self.drives.data + k)
         self.mark_looks(&self.slot(plan.window).neurons)
         for k in range(self.engine.traced.shape[0]):
             if plan.sums[k] != NULL:
@@ -677,6 +692,8 @@ cdef class Worker:
         if self.touched.n > received:
             for k in range(self.visits.n):
                 self.recollect(<Flight *> self.visits.data + k)
+            for k in range(self.drives.n):
+                self.recollect_drive(<Background *> self.drives.data + k, <Rows> (<Background *> self.drives.data)[k].rows)
             for k in range(self.separate.n):
                 self.hang(<Incoming *> self.separate.data + k)
             for k in range(plan.n_workers):
@@ -735,7 +752,7 @@ cdef class Worker:
         while k < f.stop:
             n = 0
             if rows.delays.stride == 0 and p.coef_stride == 0:
-                x[0] = self.remaining(f, left, value(rows.delays, k))
+                x[0] = self.remaining_at_once(f, value(rows.delays, k))
                 n = f.stop - k if x[0] >= 0.0 else 0
                 each = False
             else:
@@ -772,6 +789,92 @@ cdef class Worker:
         if x > 2.0 ** -30:
             return x
         return max(x, 0.0) if before(later(f.departure, delay), self.plan.limit) else -1.0
+
+    cdef inline double remaining_at_once(self, const Flight *f, double delay) noexcept nogil:
+        """The same, with the roundings of `drive`: spikes of its sources may come this way, too."""
+        cdef Time until = earlier_by(self.plan.limit, delay)
+        cdef double x = until.offset - ((f.departure.epoch - until.epoch) + f.departure.offset)
+        if x > 2.0 ** -30:
+            return x
+        return max(x, 0.0) if before(later(f.departure, delay), self.plan.limit) else -1.0
+
+    # Many Poisson sources have one synapse each: the background of one neuron. Their spikes need not be filed: those that
+    # arrive in a window are those of the same time, less the delay. The sources lag behind by it; `Windows.close` makes up.
+
+    cdef void drive(self, Background *d) noexcept nogil:
+        """Sum what sources bring to own neurons within the window."""
+        cdef Time until = earlier_by(self.plan.limit, d.delay)
+        d.n = 0
+        while True:
+            if d.room < d.n + POISSON_ROOM and self.grow(d):
+                self.fail(NO_MEMORY, -1, self.plan.start)
+                return
+            d.n += eventsim_poisson_fill(&d.sources, until.epoch, until.offset, d.time + d.n, d.source + d.n, d.room - d.n)
+            if not d.sources.more:
+                break
+        self.synaptic_events += d.n
+        self.add_drive(d, <Rows> d.rows, (<Rows> d.rows).post, <Sums> self.plan.sums[(<Rows> d.rows).post.index], until)
+
+    cdef int grow(self, Background *d) noexcept nogil:
+        cdef int64_t room = 2 * (d.room + POISSON_ROOM)
+        cdef double *time = <double *> realloc(d.time, room * sizeof(double))
+        cdef int32_t *source
+        if time == NULL:
+            return -1
+        d.time = time
+        source = <int32_t *> realloc(d.source, room * sizeof(int32_t))
+        if source == NULL:
+            return -1
+        d.source, d.room = source, room
+        return 0
+
+    cdef void add_drive(self, const Background *d, Rows rows, Population p, Sums s, Time until) noexcept nogil:
+        cdef Effects e
+        cdef int64_t start, n, i
+        cdef int64_t each = rows.weights.stride
+        cdef const int32_t *target = rows.targets() + d.synapse
+        self.lot_weight[0] = value(rows.weights, 0)
+        for start from 0 <= start < d.n by CHUNK:
+            n = min(d.n - start, CHUNK)
+            for i in range(n):
+                self.lot_x[i] = max(until.offset - d.time[start + i], 0.0)
+                self.lot_target[i] = target[d.source[start + i]]
+            if each:
+                for i in range(n):
+                    self.lot_weight[i] = value(rows.weights, d.synapse + d.source[start + i])
+            p.kernel().effects(n, self.lot_x, self.lot_target, p.coefs, p.coef_stride, s.quanta, s.same, &e)
+            if reserve(&s.pools[self.index], CHUNK + 1):
+                self.fail(NO_MEMORY, -1, self.plan.start)
+                return
+            add_effects(n, self.lot_target, NULL, self.lot_weight, each, &e, True, 0, <int32_t> p.n, s.place,
+                        &s.pools[self.index], s.touched)
+
+    cdef void recollect_drive(self, const Background *d, Rows rows) noexcept nogil:
+        cdef const uint64_t *exact = (<Sums> self.plan.sums[rows.post.index]).exact
+        cdef const int32_t *target = rows.targets() + d.synapse
+        cdef double behind = self.end_offset - earlier_by(self.plan.limit, d.delay).offset
+        cdef Incoming *arrival
+        cdef int64_t k
+        cdef int32_t j
+        for k in range(d.n):
+            j = target[d.source[k]]
+            if exact[j >> 6] >> (j & 63) & 1 and value(rows.weights, d.synapse + d.source[k]) != 0.0:
+                arrival = <Incoming *> self.add(&self.separate, sizeof(Incoming))
+                if arrival == NULL:
+                    return
+                arrival.offset = min(max(d.time[k] + behind, self.plan.start.offset), 1.0 - 2.0 ** -53)
+                arrival.w = value(rows.weights, d.synapse + d.source[k])
+                arrival.source, arrival.projection = <uint32_t> (d.first + d.source[k]), d.projection
+                arrival.target, arrival.cursor = j, 0
+
+    cdef void end_drives(self) noexcept nogil:
+        cdef Background *d = <Background *> self.drives.data
+        cdef Py_ssize_t k
+        for k in range(self.drives.n):
+            free(d[k].sources.trains)
+            free(d[k].time)
+            free(d[k].source)
+        self.drives.n = 0
 
     cdef void mark_looks(self, Bag *bag) noexcept nogil:
         """Of the neurons filed in a slot, mark those whose thresholds must be looked at."""
@@ -910,13 +1013,19 @@ cdef class Worker:
                 self.recollect_one(rows, f, k, start)
 
     cdef void recollect_one(self, Rows rows, const Flight *f, int64_t k, int64_t start) noexcept nogil:
-        cdef Time t = later(f.departure, value(rows.delays, k))
-        cdef double ahead = elapsed(self.plan.start, t), offset = self.plan.start.offset + max(ahead, 0.0)
+        cdef Time t, until
+        cdef double offset
+        if rows.delays.stride:
+            t = later(f.departure, value(rows.delays, k))
+            offset = elapsed(at_time(self.plan.start.epoch, 0.0), t)
+        else:                                       # as in `recollect_drive`, with its roundings
+            until = earlier_by(self.plan.limit, value(rows.delays, k))
+            offset = (f.departure.epoch - until.epoch) + f.departure.offset + (self.end_offset - until.offset)
         cdef Incoming *arrival = <Incoming *> self.add(&self.separate, sizeof(Incoming))
         if arrival != NULL and value(rows.weights, k) == 0.0:
             self.separate.n -= 1
         elif arrival != NULL:
-            arrival.offset = t.offset if t.epoch == self.plan.start.epoch else min(offset, 1.0 - 2.0 ** -53)
+            arrival.offset = min(max(offset, self.plan.start.offset), 1.0 - 2.0 ** -53)
             arrival.w = value(rows.weights, k)
             arrival.source, arrival.projection, arrival.target = <uint32_t> f.source, f.projection, rows.target[k]
             arrival.cursor = <int32_t> (k - start)
@@ -941,6 +1050,8 @@ cdef class Worker:
         cdef int64_t k
         cdef int to
         cdef Slot *slot
+        if self.drives.n:
+            return self.plan.window + (1 if self.window == self.plan.window and self.whole else 0)
         for k in range(self.plan.window, self.plan.window + SLOTS):
             slot = self.slot(k)
             if slot.flights.n or slot.sources.n or slot.neurons.n or (k == self.window and self.held.n + self.held_spikes.n):
@@ -1042,6 +1153,8 @@ cdef class Windows:
     cdef void **worker
     cdef Plan plan
     cdef readonly double longest                # window [ms]
+    cdef Py_ssize_t opened                      # spikes recorded before
+    cdef dict lagging                           # {index of a population of driving sources: (delay, rows at the beginning)}
     cdef readonly int64_t exact                 # times a neuron's window was lived through, its sums being too large a risk
     cdef Bag taped                              # void *: spikes on their way from the workers' tapes to the engine's
     cdef int64_t arrivals, touches              # since the length was last chosen; a neuron is touched once in a window
@@ -1067,7 +1180,7 @@ cdef class Windows:
         if (self.plan.seats == NULL or self.plan.is_lif == NULL or self.plan.owner == NULL or self.plan.sums == NULL
                 or self.worker == NULL):
             raise MemoryError(f"Windows: no memory for {engine.n} neurons")
-        self.sums = []
+        self.sums, self.lagging = [], {}
         for p in engine.populations:
             self.plan.is_lif[p.index] = isinstance(p, LIFPopulation)
             share = max((((p.n + 63) >> 6) + threads - 1) // threads, 1)        # of a worker, in words
@@ -1302,6 +1415,9 @@ cdef class Windows:
         for rows in self.engine.projections:
             (<Rows> rows).visited = (plan.sums[rows.post.index] != NULL and rows.shortest > 0.0
                                      and rows.segment(self.longest) >= LONG_SEGMENT)
+        self.opened, self.lagging = self.engine.spikes.n, {}
+        if self.sums:
+            self.start_drives()
         for sums in self.sums:
             sums.set_quanta(max([r.largest for r in self.engine.projections if r.post is sums.p], default=0.0), self.longest)
         rows = [self.engine.projections[i] for indices in self.engine.outgoing for i in indices]
@@ -1323,9 +1439,100 @@ cdef class Windows:
             alarm = alarms.heap[k]
             alarms.place[alarm.neuron] = -1
             p = self.engine.populations[self.engine.owner[alarm.neuron]]
+            if p.index in self.lagging:
+                continue
             (<Worker> self.worker[plan.owner[p.word + ((alarm.neuron - p.first) >> 6)]]).watch_out(p, alarm.neuron - p.first, alarm.time)
         alarms.n = 0
         self.look_ahead()
+
+    def start_drives(self):
+        """Find the Poisson sources that have one synapse each, and hand them to the workers of their targets."""
+        cdef Population p
+        cdef Worker w
+        for p in self.engine.populations:
+            outgoing = self.engine.outgoing[p.index]
+            if not isinstance(p, PoissonPopulation) or not p.n or not len(outgoing):
+                continue
+            rows = [self.engine.projections[k] for k in outgoing]
+            ranges = sorted((r.one_each()[::-1], k) for k, r in zip(outgoing, rows, strict=True))
+            ends = [0] + [first + n for (first, n), _ in ranges]
+            if (ends[len(ranges)] != p.n or any(first != end or n == 0 for ((first, n), _), end in zip(ranges, ends))
+                    or len({r.shortest for r in rows}) > 1 or any(self.plan.sums[r.post.index] == NULL for r in rows)):
+                continue
+            self.lagging[p.index] = rows[0].shortest, p.state.copy()
+            for (first, n), k in ranges:
+                for w in self.workers:
+                    self.start_drive(w, p, self.engine.projections[k], k, first)
+
+    cdef start_drive(self, Worker w, PoissonPopulation p, Rows rows, int32_t projection, int64_t first):
+        cdef Sums s = <Sums> self.plan.sums[rows.post.index]
+        begin, end = np.searchsorted(rows.indices, [s.share * w.index, s.share * (w.index + 1)])
+        if begin == end:
+            return
+        cdef Background *d = <Background *> w.add(&w.drives, sizeof(Background))
+        if d == NULL:
+            raise MemoryError("Windows: no memory for the Poisson sources")
+        memset(d, 0, sizeof(Background))
+        rows.visited = True
+        d.sources = p.sources(first + begin, end - begin)
+        d.rows, d.projection, d.first, d.synapse, d.delay = <void *> rows, projection, p.first + first + begin, begin, rows.shortest
+        if eventsim_poisson_open(&d.sources, <double *> p.row(first + begin), p.width, HEAD):
+            raise MemoryError("Windows: no memory for the Poisson sources")
+
+    def stop_drives(self):
+        """Let Poisson sources make up for their lag: their last spikes are still in flight. Those to be recorded are drawn again,
+        for the sake of the last bit."""
+        cdef Worker w
+        cdef Background *d
+        cdef PoissonPopulation p
+        cdef Time now = self.engine.now, until
+        cdef Py_ssize_t k
+        cdef int code
+        for w in self.workers:
+            for k in range(w.drives.n):
+                d = <Background *> w.drives.data + k
+                p = self.engine.populations[(<Rows> d.rows).pre]
+                eventsim_poisson_close(&d.sources, <double *> p.row(d.first - p.first), p.width, HEAD)
+            w.end_drives()
+        for index, (delay, rows) in self.lagging.items():
+            p = self.engine.populations[index]
+            until = earlier_by(now, delay)
+            if np.any(self.engine.watch[p.first:p.first + p.n]):
+                p.state[:] = rows
+            else:
+                number = (p.state[:, HEAD] - rows[:, HEAD]).astype(np.int64)
+                self.engine.counts[p.first:p.first + p.n] += number
+                self.engine.n_spikes += int(number.sum())
+            with nogil:
+                code = self.catch_up(p, until)
+            if code:
+                raise MemoryError("Windows: no memory for the spikes of Poisson sources")
+        if self.lagging and self.engine.spikes.n > self.opened + 1:
+            qsort(self.engine.spikes.data + 3 * self.opened, self.engine.spikes.n - self.opened, 3 * sizeof(double), by_time)
+        self.lagging = {}
+
+    cdef int catch_up(self, PoissonPopulation p, Time until) noexcept nogil:
+        """Let sources spike until now; what they did before a time has arrived already."""
+        cdef Py_ssize_t j
+        cdef Time t
+        cdef double *record
+        for j in range(p.n):
+            t = p.alarm(j)
+            while before(t, self.engine.now):
+                if self.engine.flights.reserve(1) or self.engine.spikes.reserve(1):
+                    return -1
+                p.fire(j, t)
+                if not before(t, until):
+                    self.engine.spike(p, p.first + j, t)
+                else:
+                    self.engine.n_spikes += 1
+                    self.engine.counts_view[p.first + j] += 1
+                    if self.engine.watch_view[p.first + j] & WATCH_SPIKES:
+                        record = self.engine.spikes.append()
+                        record[0], record[1], record[2] = t.epoch, t.offset, p.first + j
+                t = p.alarm(j)
+            self.engine.alarms.set(p.first + j, t)
+        return 0
 
     def close(self):
         """Hand spikes in flight and alarms back."""
@@ -1349,6 +1556,7 @@ cdef class Windows:
                 self.engine.flights.push(<Flight *> w.flights.data + k)
             w.flights.n = w.settled = w.held.n = w.held_spikes.n = 0
             w.window = -1
+        self.stop_drives()
         self.engine.flights.pushes, self.engine.alarms.moves = pushes, moves
 
     cdef void hand_back(self, int64_t window, Bag *bag) noexcept:

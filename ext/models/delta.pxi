@@ -64,6 +64,9 @@ cdef class DeltaPopulation(Population):
         (<DeltaCoef *> q).c = level
         return True
 
+    cdef const Kernel *kernel(self) noexcept nogil:
+        return &delta_kernel if self.mode != EDGE else NULL
+
     cdef void reset(self, Neuron *n, const double *q, bint falls) noexcept nogil:
         cdef const DeltaCoef *p = <const DeltaCoef *> q
         reset_membrane(&(<DeltaState *> n).u, p.c, p.r, self.mode, falls)

@@ -118,6 +118,9 @@ cdef class LIFPopulation(Population):
             peak = np.where(a == b, 1.0 / a, np.log(b / a) / (b - a))
         return float(np.min(peak))
 
+    def effects(self, double length):
+        return length, 1.0, bool(np.all(np.asarray(self.coef)[:, 1] == np.asarray(self.coef)[:, 2]))
+
     cdef bint aim(self, Neuron *n, double *q, double level) noexcept nogil:
         (<LIFCoef *> q).c = level
         return True

@@ -14,6 +14,7 @@ cdef extern from "poisson.h" nogil:
         int64_t column
         double grid
         bint more
+        void *trains
     double eventsim_poisson_variate(uint64_t seed, uint64_t id, uint64_t k)
     void eventsim_poisson_next(double *epoch, double *offset, double e, double interval, RateSteps steps, int64_t column)
     int eventsim_poisson_open(PoissonSources *p, const double *rows, int64_t width, int64_t count)
