@@ -55,7 +55,7 @@ cdef enum:                      # what to do with a row of a spike that is sent
 
 cdef double FEW = 2.0           # arrivals at a neuron in a window are few enough for the bound to be close, if neurons spike at
 cdef double USUAL_RATE = 10.0   # [Hz]; but windows need not be shorter than
-cdef double SHORTEST = 1.0 / 16 # [ms]
+cdef double SHORTEST = 0.125    # [ms]
 
 cdef uint32_t UNDELAYED = <uint32_t> 1 << 31
 
