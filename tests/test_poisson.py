@@ -108,7 +108,11 @@ ends = st.lists(st.floats(1e-3, 5.0) | st.sampled_from([0.1, 0.2, 0.3, 1.0, 2.0]
 
 @settings(deadline=None, max_examples=60)
 @given(
-    rate | steps | st.lists(rate, min_size=5, max_size=5), ends, st.sampled_from([0.0, 0.1, 0.7, [0.0, 0.1, 0.25, 1.0, 0.3]]), word, st.just(0) | st.just(4500)
+    rate | steps | st.lists(rate, min_size=5, max_size=5),
+    ends,
+    st.sampled_from([0.0, 0.1, 0.7, [0.0, 0.1, 0.25, 1.0, 0.3]]),
+    word,
+    st.just(0) | st.just(4500),
 )
 @example([0.0, 0.0, 0.0, 0.0, 0.0], [1.0], 0.0, 0, 0)
 @example(2e4, [0.1, 0.2, 0.30000000000000004, 0.7], 0.1, 1, 0)
