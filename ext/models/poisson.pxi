@@ -98,39 +98,37 @@ cdef class PoissonPopulation(Population):
         """Sources begin ... begin + n - 1, for the functions of poisson.h that deal with many at once."""
         cdef PoissonSources p
         memset(&p, 0, sizeof(p))
+        if self.n == 0:
+            return p
         p.seed, p.id, p.n = self.seed, self.first + begin, n
         p.coefficients, p.stride, p.on_grid = self.q(begin), self.coef_stride, self.on_grid
         p.steps, p.column = self.steps, begin
         return p
 
-    def trains(self, ends, Py_ssize_t room=0):
-        """Advance all sources to each of the times `ends` (m, 2) in turn, many sources at once: the windowed executor's way.
+    def trains(self, ends, Py_ssize_t room=0, bint only_count=False):
+        """Advance all sources to each of the times `ends` (m, 2) in turn, many sources at once. For tests and benchmarks.
 
         Returns
         -------
-        list of (times (k,) [ms] from the epoch of the end on, sources (k,)), one for each end
+        list of (times (k,) [ms] from the epoch of the end on, sources (k,)), one for each end; or of k
         """
         cdef PoissonSources p = self.sources(0, self.n)
-        cdef int64_t k
+        cdef int64_t k, total
         room = max(room, POISSON_ROOM)
         cdef double[::1] time = np.empty(room)
         cdef int32_t[::1] source = np.empty(room, np.int32)
         out = []
-        if not self.n:
-            return [(np.empty(0), np.empty(0, np.int32))] * len(ends)
         if eventsim_poisson_open(&p, <const double *> self.rows, self.width, HEAD):
             raise MemoryError("Poisson: no memory for the trains")
-        try:
-            for epoch, offset in ends:
-                parts = []
-                while True:
-                    k = eventsim_poisson_fill(&p, epoch, offset, &time[0], &source[0], room)
+        for epoch, offset in ends:
+            parts, total, p.more = [], 0, True
+            while p.more:
+                k = eventsim_poisson_fill(&p, epoch, offset, &time[0], &source[0], room)
+                total += k
+                if not only_count:
                     parts.append((np.array(time[:k]), np.array(source[:k])))
-                    if not p.more:
-                        break
-                out.append(parts[0] if len(parts) == 1 else tuple(map(np.concatenate, zip(*parts))))
-        finally:
-            eventsim_poisson_close(&p, <double *> self.rows, self.width, HEAD)
+            out.append(total if only_count else tuple(map(np.concatenate, zip(*parts))))
+        eventsim_poisson_close(&p, <double *> self.rows, self.width, HEAD)
         return out
 
 
