@@ -16,7 +16,9 @@
 
 enum {
     WORDS = 4,                          /* of a block */
-    SIDE = 64                           /* sources side by side */
+    SIDE = 64,                          /* sources side by side */
+    GROUP = 1024                        /* sources that are dealt with together: enough for few blocks to be drawn alone, and few
+                                           enough for the cache */
 };
 #define WHOLE(n) (((n) + 7) & ~7)       /* a whole vector costs less than what is left over, one by one */
 #define POISSON_PURPOSE ((uint64_t)5 << 32)     /* random.pxi */
@@ -73,13 +75,20 @@ INLINE void lane_later(double *epoch, double *offset, double wait)
     *offset = *epoch < INFINITY ? fraction : 0.0;
 }
 
-/* the smallest k * grid that is not before a time [ms] */
-INLINE double lane_grid(double t, double grid)
+/* the smallest multiple k of grid that is not before a time t [ms] */
+INLINE double lane_multiple(double t, double grid)
 {
     double k = ceil(t / grid);          /* off by one where the quotient is rounded to a whole number, or away from one */
     k -= (k - 1.0) * grid >= t ? 1.0 : 0.0;
-    k += k * grid < t ? 1.0 : 0.0;
-    return k * grid;
+    return k + (k * grid < t ? 1.0 : 0.0);
+}
+
+/* Put a time off to the next multiple of grid; 0: leave it. */
+INLINE void lane_put_off(double *epoch, double *offset, double grid)
+{
+    const double point = lane_multiple(*epoch + *offset, grid) * grid, whole = floor(point), fraction = point - whole;
+    *epoch = grid > 0.0 ? whole : *epoch;
+    *offset = grid > 0.0 ? (whole < INFINITY ? fraction : 0.0) : *offset;
 }
 
 /* Rates that change in steps: from time[2 k], time[2 k + 1] (epoch, offset) on value[k * columns + column] [Hz]. */
@@ -117,11 +126,11 @@ typedef struct {                        /* SIDE sources */
 typedef struct {                        /* n sources of one population with consecutive ids */
     uint64_t seed, id;                  /* id of the first */
     int64_t n;
-    const double *interval;             /* mean interval [ms] of the first, of the next `stride` doubles on; inf: never */
-    int64_t stride;
+    const double *coefficients;         /* of the first, of the next `stride` doubles on: mean interval [ms], inf: never; and */
+    int64_t stride;                     /* grid [ms]: events happen at the next multiple of it, 0: at their own times */
+    int on_grid;                        /* is any grid not 0? */
     RateSteps steps;
     int64_t column;                     /* of the first source, in the values of steps */
-    double grid;                        /* [ms]: events happen at the next multiple of it; 0: at their own times */
     Trains *trains;
     int64_t next;                       /* where `fill` goes on */
     int more;                           /* it was short of room, call it again */
@@ -129,32 +138,32 @@ typedef struct {                        /* n sources of one population with cons
 
 typedef struct {                        /* what is asked for and what has been found */
     double epoch, offset;               /* events before this time */
-    double grid, last;                  /* the last point of the grid before it */
     double *time;                       /* of an event [ms], from `epoch` on */
     int32_t *source;                    /* which of the n */
     int64_t n;
-    int32_t spent[SIDE];                /* sources whose blocks are used up */
+    int32_t spent[GROUP];               /* sources whose blocks are used up */
     int64_t n_spent;
 } Found;
 
 /* Which events of n sources are due, and when */
-INLINE void poisson_due(const Found *f, int64_t n, double epoch[WORDS + 1][SIDE], double offset[WORDS + 1][SIDE], int64_t *past,
+INLINE void poisson_due(const PoissonSources *p, const Found *f, int64_t n, const int32_t *source,
+                        double epoch[WORDS + 1][SIDE], double offset[WORDS + 1][SIDE], int64_t *past,
                         double t[WORDS][SIDE], int64_t due[WORDS][SIDE], int on_grid)
 {
-    const double until = f->epoch, fraction = f->offset, grid = f->grid, last = f->last;
-    for (int64_t j = 0; j < WHOLE(n); j++) {
+    const double until = f->epoch, fraction = f->offset;
+    double grid[SIDE];
+    int64_t i, j;
+    if (on_grid)
+        for (j = 0; j < WHOLE(n); j++)
+            grid[j] = p->coefficients[source[j < n ? j : 0] * p->stride + 1];
+    for (j = 0; j < WHOLE(n); j++) {
         int64_t before = past[j], after = before;
-        for (int64_t i = 0; i < WORDS; i++) {
-            double e = epoch[i + 1][j], o = offset[i + 1][j], point, whole;
-            if (on_grid) {
-                point = lane_grid(e + o, grid);
-                whole = floor(point);
-                t[i][j] = (whole - until) + (point - whole);
-                due[i][j] = (i >= before) & (e + o <= last);
-            } else {
-                t[i][j] = (e - until) + o;
-                due[i][j] = (i >= before) & ((e < until) | ((e == until) & (o < fraction)));
-            }
+        for (i = 0; i < WORDS; i++) {
+            double e = epoch[i + 1][j], o = offset[i + 1][j];
+            if (on_grid)
+                lane_put_off(&e, &o, grid[j]);
+            t[i][j] = (e - until) + o;
+            due[i][j] = (i >= before) & ((e < until) | ((e == until) & (o < fraction)));
             after += due[i][j];
         }
         past[j] = after;
@@ -162,16 +171,16 @@ INLINE void poisson_due(const Found *f, int64_t n, double epoch[WORDS + 1][SIDE]
 }
 
 /* Note the events of n sources that are due, and the sources that are spent. */
-INLINE void poisson_take(Found *f, int64_t n, const int32_t *source, double epoch[WORDS + 1][SIDE],
+INLINE void poisson_take(const PoissonSources *p, Found *f, int64_t n, const int32_t *source, double epoch[WORDS + 1][SIDE],
                          double offset[WORDS + 1][SIDE], int64_t *past)
 {
     double t[WORDS][SIDE], *restrict time = f->time;
     int64_t due[WORDS][SIDE], i, j, k;
     int32_t *restrict from = f->source;
-    if (f->grid > 0.0)
-        poisson_due(f, n, epoch, offset, past, t, due, 1);
+    if (p->on_grid)
+        poisson_due(p, f, n, source, epoch, offset, past, t, due, 1);
     else
-        poisson_due(f, n, epoch, offset, past, t, due, 0);
+        poisson_due(p, f, n, source, epoch, offset, past, t, due, 0);
     for (j = 0, k = f->n; j < n; j++)
         for (i = 0; i < WORDS; i++) {
             time[k] = t[i][j];          /* overwritten by the next one if it is not due */
@@ -179,64 +188,63 @@ INLINE void poisson_take(Found *f, int64_t n, const int32_t *source, double epoc
             k += due[i][j];
         }
     f->n = k;
-    for (j = k = 0; j < n; j++) {
+    for (j = 0, k = f->n_spent; j < n; j++) {
         f->spent[k] = source[j];
         k += past[j] >= WORDS;
     }
     f->n_spent = k;
 }
 
-LANES void eventsim_poisson_take(Found *f, int64_t n, const int32_t *source, Trains *x)
+LANES void eventsim_poisson_take(const PoissonSources *p, Found *f, int64_t n, const int32_t *source, Trains *x)
 {
-    poisson_take(f, n, source, x->epoch, x->offset, x->past);
+    poisson_take(p, f, n, source, x->epoch, x->offset, x->past);
 }
 
-/* Draw the next block of each source that is spent, and take from it. */
-LANES void eventsim_poisson_draw(const PoissonSources *p, Found *f)
+/* Draw the next blocks of n spent sources, and take from them. */
+LANES void eventsim_poisson_draw(const PoissonSources *p, Found *f, int64_t n, const int32_t *spent)
 {
-    uint64_t word[WORDS][SIDE];
     double interval[SIDE], epoch[WORDS + 1][SIDE], offset[WORDS + 1][SIDE];
-    int64_t block[SIDE], past[SIDE], i, j, n = f->n_spent, whole = WHOLE(n);
+    int64_t block[SIDE], past[SIDE], i, j, whole = WHOLE(n);
+    uint64_t word[WORDS], id[SIDE];
     int32_t source[SIDE];
     for (j = 0; j < whole; j++) {
-        const int64_t s = source[j] = f->spent[j < n ? j : 0], side = s % SIDE;
+        const int64_t s = source[j] = spent[j < n ? j : 0], side = s % SIDE;
         const Trains *x = p->trains + s / SIDE;
+        id[j] = p->id + (uint64_t)s;
         block[j] = x->block[side] + 1;
         past[j] = x->past[side] - WORDS;
-        interval[j] = p->interval[s * p->stride];
+        interval[j] = p->coefficients[s * p->stride];
         epoch[0][j] = x->epoch[WORDS][side];
         offset[0][j] = x->offset[WORDS][side];
     }
-    for (j = 0; j < whole; j++) {
-        uint64_t four[WORDS];
-        poisson_words(p->seed, p->id + (uint64_t)source[j], (uint64_t)block[j], four);
-        word[0][j] = four[0];
-        word[1][j] = four[1];
-        word[2][j] = four[2];
-        word[3][j] = four[3];
-    }
     if (p->steps.n == 0)
-        for (i = 0; i < WORDS; i++)
-            for (j = 0; j < whole; j++) {
-                double e = lane_exponential(word[i][j]), t = epoch[i][j], fraction = offset[i][j];
+        for (j = 0; j < whole; j++) {
+            double t = epoch[0][j], fraction = offset[0][j];
+            uint64_t four[WORDS];
+            poisson_words(p->seed, id[j], (uint64_t)block[j], four);
+            for (i = 0; i < WORDS; i++) {
+                double e = lane_exponential(four[i]);
                 lane_later(&t, &fraction, i < past[j] ? 0.0 : e * interval[j]);
                 epoch[i + 1][j] = t;
                 offset[i + 1][j] = fraction;
             }
+        }
     else
-        for (i = 0; i < WORDS; i++)
-            for (j = 0; j < whole; j++) {
-                double t = epoch[i][j], fraction = offset[i][j];
+        for (j = 0; j < n; j++) {
+            double t = epoch[0][j], fraction = offset[0][j];
+            poisson_words(p->seed, id[j], (uint64_t)block[j], word);
+            for (i = 0; i < WORDS; i++) {
                 if (i >= past[j])
-                    eventsim_poisson_next(&t, &fraction, lane_exponential(word[i][j]), interval[j], p->steps,
+                    eventsim_poisson_next(&t, &fraction, lane_exponential(word[i]), interval[j], p->steps,
                                           p->steps.columns > 1 ? p->column + source[j] : 0);
                 epoch[i + 1][j] = t;
                 offset[i + 1][j] = fraction;
             }
-    poisson_take(f, n, source, epoch, offset, past);
+        }
+    poisson_take(p, f, n, source, epoch, offset, past);
     for (j = 0; j < n; j++) {
-        const int64_t s = source[j], side = s % SIDE;
-        Trains *x = p->trains + s / SIDE;
+        const int64_t side = source[j] % SIDE;
+        Trains *x = p->trains + source[j] / SIDE;
         x->block[side] = block[j];
         x->past[side] = past[j];
         for (i = 0; i <= WORDS; i++) {
@@ -281,28 +289,29 @@ static void eventsim_poisson_close(PoissonSources *p, double *rows, int64_t widt
 }
 
 /* Write all events before a time, those of one source in order, and return their number. If there is `more`, call it again
- * for the rest: there was no room for another WORDS * SIDE events, the least there must be. */
+ * for the rest: there was no room for another WORDS * GROUP events, the least there must be. */
 static int64_t eventsim_poisson_fill(PoissonSources *p, double epoch, double offset, double *time, int32_t *source, int64_t room)
 {
-    Found f = {.epoch = epoch, .offset = offset, .grid = p->grid, .time = time, .source = source};
-    int32_t side[SIDE];
-    if (p->grid > 0.0) {
-        double k = ceil((epoch + offset) / p->grid) + 1.0;
-        for (f.last = k * p->grid; floor(f.last) > epoch || (floor(f.last) == epoch && f.last - floor(f.last) >= offset); k -= 1.0)
-            f.last = (k - 1.0) * p->grid;
-    }
+    Found f = {.epoch = epoch, .offset = offset, .time = time, .source = source};
+    int32_t source_of[SIDE];
     p->more = 1;
-    for (; p->next < p->n; p->next += SIDE) {
-        const int64_t n = p->n - p->next < SIDE ? p->n - p->next : SIDE;
-        if (f.n + WORDS * SIDE > room)
+    for (; p->next < p->n; p->next += GROUP) {
+        const int64_t end = p->n - p->next < GROUP ? p->n : p->next + GROUP;
+        if (f.n + WORDS * GROUP > room)
             return f.n;
-        for (int64_t j = 0; j < SIDE; j++)
-            side[j] = (int32_t)(p->next + j);
-        eventsim_poisson_take(&f, n, side, p->trains + p->next / SIDE);
+        f.n_spent = 0;
+        for (int64_t s = p->next; s < end; s += SIDE) {
+            for (int64_t j = 0; j < SIDE; j++)
+                source_of[j] = (int32_t)(s + j);
+            eventsim_poisson_take(p, &f, end - s < SIDE ? end - s : SIDE, source_of, p->trains + s / SIDE);
+        }
         while (f.n_spent) {
-            if (f.n + WORDS * SIDE > room)
+            const int64_t n = f.n_spent;
+            if (f.n + WORDS * GROUP > room)
                 return f.n;
-            eventsim_poisson_draw(p, &f);
+            f.n_spent = 0;                      /* those spent again overwrite those that have been drawn */
+            for (int64_t k = 0; k < n; k += SIDE)
+                eventsim_poisson_draw(p, &f, n - k < SIDE ? n - k : SIDE, f.spent + k);
         }
     }
     p->next = p->more = 0;

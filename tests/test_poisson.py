@@ -108,7 +108,11 @@ ends = st.lists(st.floats(1e-3, 5.0) | st.sampled_from([0.1, 0.2, 0.3, 1.0, 2.0]
 
 @settings(deadline=None, max_examples=60)
 @given(
-    rate | steps | st.lists(rate, min_size=5, max_size=5), ends, st.sampled_from([0.0, 0.1, 0.7]), word, st.just(0) | st.just(400)
+    rate | steps | st.lists(rate, min_size=5, max_size=5),
+    ends,
+    st.sampled_from([0.0, 0.1, 0.7, [0.0, 0.1, 0.25, 1.0, 0.3]]),
+    word,
+    st.just(0) | st.just(4500),
 )
 @example([0.0, 0.0, 0.0, 0.0, 0.0], [1.0], 0.0, 0, 0)
 @example(2e4, [0.1, 0.2, 0.30000000000000004, 0.7], 0.1, 1, 0)
@@ -235,7 +239,7 @@ def test_grid_is_saved(tmp_path):
         (-0.1, "Poisson: grid = -0.1 must be finite and >= 0"),
         (np.inf, "Poisson: grid = inf must be finite"),
         (1e-9, "choose 0 for exact times"),
-        ([0.1, 0.2], "all sources of a population share one grid"),
+        ([0.1, 1e-9], "grid = 1e-09 ms is finer than 1e-06 ms"),
     ],
 )
 def test_grids_that_are_refused(grid, message):

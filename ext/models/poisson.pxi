@@ -8,11 +8,11 @@ cdef extern from "poisson.h" nogil:
     ctypedef struct PoissonSources:
         uint64_t seed, id
         int64_t n
-        const double *interval
+        const double *coefficients
         int64_t stride
+        bint on_grid
         RateSteps steps
         int64_t column
-        double grid
         bint more
         void *trains
     double eventsim_poisson_variate(uint64_t seed, uint64_t id, uint64_t k)
@@ -20,11 +20,12 @@ cdef extern from "poisson.h" nogil:
     int eventsim_poisson_open(PoissonSources *p, const double *rows, int64_t width, int64_t count)
     void eventsim_poisson_close(PoissonSources *p, double *rows, int64_t width, int64_t count)
     int64_t eventsim_poisson_fill(PoissonSources *p, double epoch, double offset, double *time, int32_t *source, int64_t room)
-    double lane_grid(double t, double grid)
+    double lane_multiple(double t, double grid)
+    void lane_put_off(double *epoch, double *offset, double grid)
     double lane_log(double x)
     void threefry(const uint64_t *key, const uint64_t *counter, uint64_t *out)
     enum:
-        POISSON_ROOM "(WORDS * SIDE)"
+        POISSON_ROOM "(WORDS * GROUP)"
 
 cdef struct PoissonState:
     Neuron head                         # head.at: time of the last event (on a grid, its own), where the next interval begins
@@ -35,12 +36,12 @@ cdef class PoissonPopulation(Population):
     cdef double[:, ::1] rate_times, rate_values         # piecewise constant rate: from time k on, value k [Hz]
     cdef RateSteps steps                                # the same
     cdef readonly uint64_t seed
-    cdef readonly double grid                           # [ms]; 0: none
+    cdef bint on_grid                                   # has any source a grid?
 
     def coefficients(self, dict p):
-        self.grid = p["grid"][0]
+        self.on_grid = np.any(p["grid"] > 0)
         with np.errstate(divide="ignore", over="ignore"):
-            return [np.divide(1e3, p["rate"])]          # mean interval [ms]
+            return [np.divide(1e3, p["rate"]), p["grid"]]       # mean interval, and grid [ms]
 
     def set_rates(self, uint64_t seed, times, values):
         """Rates values (K, 1 or n) [Hz], each from its time (K, 2) on; before the first the parameter `rate` holds."""
@@ -60,12 +61,16 @@ cdef class PoissonPopulation(Population):
     def restart(self, double epoch, double offset):
         """Count the next interval of every neuron from this time: after a change of rate (the process has no memory). On a
         grid, from the beginning of the cell that ends then or later: none of its events has happened yet."""
-        if self.grid > 0.0:
-            begin = max(floor(lane_grid(epoch + offset, self.grid) / self.grid - 0.5), 0.0) * self.grid
-            epoch = floor(begin)
-            offset = begin - epoch
-        self.state[:, 0], self.state[:, 1] = epoch, offset
-        self.state[:, HEAD] += 1
+        cdef Py_ssize_t j
+        cdef double grid, begin
+        cdef PoissonState *s
+        for j in range(self.n):
+            s, grid = <PoissonState *> self.row(j), self.q(j)[1]
+            s.head.at = at_time(epoch, offset)
+            if grid > 0.0:
+                begin = max(lane_multiple(epoch + offset, grid) - 1.0, 0.0) * grid
+                s.head.at = at_time(floor(begin), begin - floor(begin))
+            s.count += 1
 
     cdef Time own_time(self, Py_ssize_t j) noexcept nogil:
         """Of the next event: where the integral of the rate since the last one reaches a standard exponential variate."""
@@ -77,11 +82,8 @@ cdef class PoissonPopulation(Population):
 
     cdef Time alarm(self, Py_ssize_t j) noexcept nogil:
         cdef Time t = self.own_time(j)
-        cdef double point
-        if self.grid > 0.0 and t.epoch < INFINITY:
-            point = lane_grid(t.epoch + t.offset, self.grid)
-            t.epoch = floor(point)
-            t.offset = point - t.epoch
+        if self.on_grid:
+            lane_put_off(&t.epoch, &t.offset, self.q(j)[1])
         return t
 
     cdef Time next_alarm(self, Py_ssize_t j, Time t) noexcept nogil:
@@ -89,7 +91,7 @@ cdef class PoissonPopulation(Population):
 
     cdef bint fire(self, Py_ssize_t j, Time t) noexcept nogil:
         cdef PoissonState *s = <PoissonState *> self.row(j)
-        s.head.at = self.own_time(j) if self.grid > 0.0 else t
+        s.head.at = self.own_time(j) if self.on_grid else t
         s.count += 1
         return True
 
@@ -97,39 +99,37 @@ cdef class PoissonPopulation(Population):
         """Sources begin ... begin + n - 1, for the functions of poisson.h that deal with many at once."""
         cdef PoissonSources p
         memset(&p, 0, sizeof(p))
+        if self.n == 0:
+            return p
         p.seed, p.id, p.n = self.seed, self.first + begin, n
-        p.interval, p.stride = self.q(begin), self.coef_stride
-        p.steps, p.column, p.grid = self.steps, begin, self.grid
+        p.coefficients, p.stride, p.on_grid = self.q(begin), self.coef_stride, self.on_grid
+        p.steps, p.column = self.steps, begin
         return p
 
-    def trains(self, ends, Py_ssize_t room=0):
-        """Advance all sources to each of the times `ends` (m, 2) in turn, many sources at once: the windowed executor's way.
+    def trains(self, ends, Py_ssize_t room=0, bint only_count=False):
+        """Advance all sources to each of the times `ends` (m, 2) in turn, many sources at once. For tests and benchmarks.
 
         Returns
         -------
-        list of (times (k,) [ms] from the epoch of the end on, sources (k,)), one for each end
+        list of (times (k,) [ms] from the epoch of the end on, sources (k,)), one for each end; or of k
         """
         cdef PoissonSources p = self.sources(0, self.n)
-        cdef int64_t k
+        cdef int64_t k, total
         room = max(room, POISSON_ROOM)
         cdef double[::1] time = np.empty(room)
         cdef int32_t[::1] source = np.empty(room, np.int32)
         out = []
-        if not self.n:
-            return [(np.empty(0), np.empty(0, np.int32))] * len(ends)
         if eventsim_poisson_open(&p, <const double *> self.rows, self.width, HEAD):
             raise MemoryError("Poisson: no memory for the trains")
-        try:
-            for epoch, offset in ends:
-                parts = []
-                while True:
-                    k = eventsim_poisson_fill(&p, epoch, offset, &time[0], &source[0], room)
+        for epoch, offset in ends:
+            parts, total, p.more = [], 0, True
+            while p.more:
+                k = eventsim_poisson_fill(&p, epoch, offset, &time[0], &source[0], room)
+                total += k
+                if not only_count:
                     parts.append((np.array(time[:k]), np.array(source[:k])))
-                    if not p.more:
-                        break
-                out.append(parts[0] if len(parts) == 1 else tuple(map(np.concatenate, zip(*parts))))
-        finally:
-            eventsim_poisson_close(&p, <double *> self.rows, self.width, HEAD)
+            out.append(total if only_count else tuple(map(np.concatenate, zip(*parts))))
+        eventsim_poisson_close(&p, <double *> self.rows, self.width, HEAD)
         return out
 
 
@@ -160,9 +160,8 @@ class Poisson(Model):
     ----------
     rate : rate [Hz], a number, an array with one value per source, a distribution, or `Steps` (piecewise constant in time,
         0 before the first step)
-    grid : float, default 0
-        An approximation, [ms]: events happen at the next whole multiple of this number, as in simulators with a time step.
-        0: at their own times.
+    grid : an approximation, [ms]: events happen at the next multiple of this number, as in simulators with a time step;
+        0: at their own times
 
     Notes
     -----
@@ -180,10 +179,9 @@ class Poisson(Model):
     population = PoissonPopulation
 
     def validate(self, p):
-        if "grid" in p and np.any(p["grid"] != p["grid"][0]):
-            raise ValueError(f"Poisson: grid = {p['grid']!r}; all sources of a population share one grid, give one number")
-        if "grid" in p and 0.0 < p["grid"][0] < FINEST_GRID:
-            raise ValueError(f"Poisson: grid = {p['grid'][0]:g} ms is finer than {FINEST_GRID:g} ms; choose 0 for exact times")
+        grid = p.get("grid", np.zeros(1))
+        if np.any((grid > 0.0) & (grid < FINEST_GRID)):
+            raise ValueError(f"Poisson: grid = {grid[grid > 0.0].min():g} ms is finer than {FINEST_GRID:g} ms; choose 0 for exact times")
 
     def setup(self, population, seed, start):
         changes = np.empty((0, 2)), np.empty((0, 1))
