@@ -183,7 +183,7 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("network", metavar="NETWORK", help="one of those listed below")
     add.add_argument("--duration", type=float, metavar="MS", help="biological time in ms (default: the network's own)")
     add.add_argument("--seed", type=int, default=0, help="of wiring, initial states and noise (default: %(default)s)")
-    add.add_argument("--threads", type=int, default=1, help="never changes the result (default: %(default)s)")
+    add.add_argument("--threads", type=int, help="never changes the result (default: one to run, all processors to build)")
     add.add_argument("--scale", type=float, help="size, 1 for the published one (not for fly_brain, celegans, yin_yang)")
     add.add_argument("--out", metavar="FILE", help="picture, png, pdf or svg (default: NETWORK.png in the current folder)")
     return parser

@@ -708,8 +708,8 @@ def _differ(value: Any) -> bool:
 def _too_large(rule: Rule, ends: Ends, m: int, needed: int) -> MemoryError:
     n_pre, n_post = ends.sizes()
     return MemoryError(
-        f"{rule!r}: {m:.3g} synapses from {n_pre} to {n_post} neurons need {needed / 2**30:.3g} GiB, more than this machine "
-        "can give; connect fewer neurons or fewer pairs"
+        f"{rule!r}: {m:.3g} synapses from {n_pre} to {n_post} neurons need at least {needed / 2**30:.3g} GiB, more than this "
+        "machine can give; connect fewer neurons or fewer pairs"
     )
 
 

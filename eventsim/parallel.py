@@ -41,14 +41,19 @@ def spread(work: Callable[[T], object], parts: Sequence[T], threads: int) -> Non
             failed(error)
 
     helpers = [Helper(target=labour) for _ in range(min(threads, len(parts)) - 1)]
-    for helper in helpers:
-        helper.start()
+    try:
+        for helper in helpers:
+            helper.start()
+    except RuntimeError:  # no more threads are to be had: those that are there do the work
+        pass
+    except BaseException as error:  # Ctrl-C
+        failed(error)
     labour()
     for helper in helpers:
         while helper.is_alive():
             try:
                 helper.join()
-            except BaseException as error:  # Ctrl-C
+            except BaseException as error:
                 failed(error)
     if errors:
         raise errors[0]
