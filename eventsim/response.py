@@ -173,7 +173,7 @@ class Response:
         return np.broadcast_to(values[name], self.size(population))
 
     def max_V(self, population: Population | str) -> np.ndarray:
-        """(B, n) the largest V_m of each neuron [mV]; V_th of one that spiked."""
+        """(B, n) the largest V_m of each neuron [mV]: V_th of one that spiked and was reset, if its threshold stands still."""
         return self.runs.max_V(self.index(population))
 
     def integral_V(self, population: Population | str, decay: float = np.inf) -> np.ndarray:

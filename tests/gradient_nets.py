@@ -98,10 +98,6 @@ class Loss:
         self.moments = [T / 3, 0.77 * T]
         self.decay, self.target = 7.0, -60.0
 
-    def maxima(self, p):
-        """Coefficients of max V: where the threshold adapts, only of the last neuron, which is a quiet one."""
-        return [coefficient(i) * (p.model != "AdaptiveLIF" or i == p.n - 1) for i in range(p.n)]
-
     def exact(self, run):
         total = mpf(0)
         for p in self.pops:
@@ -115,8 +111,7 @@ class Loss:
                 if self.kind == "V":
                     total += sum(mpf(coefficient(i, k)) * run.V(p.name, i, t) for k, t in enumerate(self.moments))
                 elif self.kind == "max_V":
-                    if self.maxima(p)[i]:
-                        total += mpf(self.maxima(p)[i]) * run.max_V(p.name, i)
+                    total += mpf(coefficient(i)) * run.max_V(p.name, i)
                 elif self.kind == "integral_V":
                     total += mpf(coefficient(i)) * run.integral_V(p.name, i)
                 elif self.kind == "integral_exp":
@@ -143,9 +138,8 @@ class Loss:
                 value += np.sum(c * response.V(p.name, self.moments))
                 out[p.name] = Sensitivity(V=[(np.array(self.moments), each)])
             elif self.kind == "max_V":
-                c = np.array(self.maxima(p))
                 value += np.sum(c * response.max_V(p.name))
-                out[p.name] = Sensitivity(max_V=np.broadcast_to(c, each.shape))
+                out[p.name] = Sensitivity(max_V=each)
             elif self.kind in ("integral_V", "integral_exp"):
                 decay = self.decay if self.kind == "integral_exp" else math.inf
                 value += np.sum(c * response.integral_V(p.name, decay))

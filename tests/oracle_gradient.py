@@ -100,10 +100,11 @@ class Run:
         return potential(state)(mpf(t) - start)
 
     def max_V(self, name, i):
-        """V_th of a neuron that spiked, else the largest V_m on [0, T]."""
-        gid = self.net.first(name) + i
-        if any(gid == spike[0] for spike in self.plan.spikes):
-            return mpf(self.net.pop(name).value("V_th", i))
+        """The largest V_m on [0, T]: V_th of a neuron that spiked, if its threshold stands still and it is reset."""
+        gid, pop = self.net.first(name) + i, self.net.pop(name)
+        still = pop.model != "AdaptiveLIF" and pop.params.get("reset") != "none"
+        if still and any(gid == spike[0] for spike in self.plan.spikes):
+            return mpf(pop.value("V_th", i))
         trace = self._trace(name, i)
         if gid not in self.places:
             candidates = []  # (value, segment, place in it, interior)

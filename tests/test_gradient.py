@@ -263,6 +263,26 @@ def test_kink_maximum_at_an_inhibitory_arrival():
     assert_exact(net, T, ("max_V",))
 
 
+@pytest.mark.parametrize("seed, reset", [(0, "value"), (1, "subtract")])
+def test_maximum_of_a_neuron_whose_threshold_moves(seed, reset):
+    """The highest V_m is that of some spike, and moves with it."""
+    net = network("AdaptiveLIF", seed, n=2, spikes=4, reset=reset)
+    assert smallest_slope(net, T) > 0.3 and max(spike_counts(net, T)[2:]) > 1
+    assert_exact(net, T, ("max_V",))
+
+
+def test_maximum_just_before_the_spike_current_sets_in():
+    """Without a reset: V_m rises to the threshold and falls from there, for the spike itself is followed by a current."""
+    source = Pop("in", 1, "SpikeSource", {"times": [1.0], "ids": [0]})
+    a = Pop("a", 1, "AdaptiveLIF", {"reset": "none", "t_ref": 0.0, "q_stc": 3000.0, "q_sfa": 2.0, "tau_syn_ex": 6.0})
+    net = Net([source, a], [Edges("in", "a", [0], [0], [2000.0], [0.5])])
+    assert spike_counts(net, T)[1] == 1
+    assert_exact(net, T, ("max_V",))
+    sim = simulation(net)[0]
+    _, _, response = es.value_and_grad(sim, Loss(net, T, "max_V"), duration=T)
+    assert response.max_V("a") == pytest.approx(-55.0, abs=1e-9)
+
+
 LAYERS = {
     "generic": {},
     "no delay": {"delay": (0.0, 0.0)},
