@@ -240,7 +240,8 @@ class Simulation:
         before = self._totals()
         began = time.perf_counter()
         executor = self._choose()
-        recorded = [log.n for log in (self._engine.spikes, *self._engine.traces)]
+        logs = [self._engine.spikes, *self._engine.traces] if self._origin is not None else []
+        recorded = [log.n for log in logs]
         with _Bar(duration, progress) as bar:
             try:
                 if self._origin is not None:
@@ -254,7 +255,7 @@ class Simulation:
                 self._time = max(start, self._engine.time)
                 raise
             finally:
-                for log, n in zip((self._engine.spikes, *self._engine.traces), recorded, strict=True):
+                for log, n in zip(logs, recorded, strict=True):
                     _drop_before(start, log, n)
                 self._wall["simulate"] += time.perf_counter() - began
         return self._result(start, before)

@@ -59,3 +59,30 @@ cdef class Sums:
         """For weights up to `weight` and windows up to `length`."""
         first, second, self.same = self.p.effects(length)
         self.quanta[0], self.quanta[1] = quantum(weight * first), quantum(weight * second)
+
+    def take(self, double[::1] row, const double[::1] before_end, const double[::1] weight, double length):
+        """What a window of `length` [ms] that begins at 0 makes of a neuron with parameters 0: for tests.
+
+        Returns
+        -------
+        (may it spike?, how long after the window it will not; the row is changed in place if it does not spike)
+        """
+        cdef Py_ssize_t m = len(weight)
+        cdef int32_t[::1] target = np.zeros(max(m, 1), np.int32)
+        cdef int32_t j = 0
+        cdef uint8_t commit = 1, fails = 0
+        cdef double respite = 0.0
+        cdef Window window
+        cdef Effects e
+        cdef Py_ssize_t i
+        window.epoch, window.offset, window.length, window.end_epoch, window.end_offset = 0.0, 0.0, length, 0.0, length
+        window.quantum[0], window.quantum[1] = self.quanta[0], self.quanta[1]
+        if reserve(&self.pools[0], m + 1):
+            raise MemoryError("Sums: no memory")
+        for i in range(m):
+            self.p.kernel().effects(1, &before_end[i], &target[0], self.p.coefs, self.p.coef_stride, self.quanta, self.same, &e)
+            add_effects(1, &target[0], NULL, &weight[i], 1, &e, True, 0, 1, self.place, &self.pools[0], self.touched)
+        self.p.kernel().step(1, &j, &commit, &row[0], self.p.coefs, self.p.coef_stride, self.same, self.place, self.pools[0].sums,
+                             &window, &fails, &respite)
+        self.place[0], self.touched[0], self.pools[0].n = 0, 0, 1
+        return bool(fails), respite

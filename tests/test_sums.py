@@ -1,0 +1,296 @@
+"""Windows in which arrivals are summed, against the ordered executor and against dense samples of the membrane."""
+
+import numpy as np
+import pytest
+import strategies
+from comparing import simulation
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+import eventsim as es
+from eventsim import _core
+from eventsim.networks import brunel, cuba, microcircuit, sparse
+
+HEAD = _core.HEAD_WIDTH
+
+# Chaotic networks amplify the rounding of sums by a factor of ten in some ms, hence the comparison window by window
+# (`lockstep`). Within a window states agree to the quanta of sums, 2**-44 of the largest effect each, some tens of them.
+STATES = 1e-11
+TIMES = 1e-9  # [ms], of a spike: the same, over a slope that may be small
+
+
+def heterogeneous(n=60):
+    """Every parameter and every delay of its own; both signs at every neuron, some above threshold by themselves."""
+    rng = np.random.default_rng(5)
+    cell = es.LIF(
+        C_m=rng.uniform(100, 300, n),
+        tau_m=rng.uniform(5, 30, n),
+        tau_syn_ex=rng.uniform(0.3, 6, n),
+        tau_syn_in=rng.uniform(0.3, 12, n),
+        V_th=rng.uniform(-56, -50, n),
+        V_reset=rng.uniform(-75, -60, n),
+        t_ref=np.where(rng.random(n) < 0.3, 0.0, rng.uniform(0.1, 4, n)),
+        I_e=rng.uniform(-100, 400, n),
+    )
+    net = es.Network()
+    noise = net.add("noise", n, es.Poisson(rate=800.0))
+    cells = net.add("cells", n, cell, V_m=es.Uniform(-70, -52))
+    read = net.add("read", 3, es.LeakyIntegrator())
+    net.connect(noise, cells, es.OneToOne(), weight=es.Uniform(-150, 250), delay=0.3)
+    net.connect(cells, cells, es.FixedProbability(0.2), weight=es.Normal(0.0, 80.0), delay=es.Uniform(0.13, 700.0))
+    net.connect(cells, cells, es.FixedProbability(0.5), weight=es.Normal(0.0, 40.0), delay=es.Uniform(0.13, 0.5))
+    net.connect(cells, read, es.AllToAll(), weight=10.0, delay=1.0)
+    return net
+
+
+def mixed(n=80):
+    """Models that sum and models that do not, jumps, steps of a current, a source without delay, repeated spikes."""
+    net = es.Network()
+    noise = net.add("noise", 2 * n, es.Poisson(rate=es.Steps([0.0, 4.3, 9.0], [900.0, 2500.0, 0.0])))
+    grid = net.add("grid", n, es.Poisson(rate=2000.0, grid=0.1))
+    source = net.add("source", 5, es.SpikeSource(np.repeat([0.3, 1.0, 2.7, 5.0, 5.0], 2), np.arange(10) % 5))
+    jump = net.add("jump", n, es.DeltaLIF(tau_m=12.0, I_e=100.0, t_ref=0.7), V_m=es.Uniform(-70, -56))
+    cell = net.add("cell", n, es.LIF(I_e=es.Steps([0.0, 3.17, 6.0], [0.0, 380.0, 120.0]), reset="subtract"), V_m=es.Uniform(-70, -56))
+    slow = net.add("slow", 20, es.AdaptiveLIF(I_e=450.0))
+    net.connect(noise[:n], jump, es.OneToOne(), weight=1.5, delay=1.7)
+    net.connect(noise[n:], cell, es.OneToOne(), weight=es.Uniform(-50, 150), delay=1.7)
+    net.connect(grid, jump, es.OneToOne(), weight=0.5, delay=0.1)
+    net.connect(source, cell, es.AllToAll(), weight=150.0, delay=0.0)
+    net.connect(source, jump, es.AllToAll(), weight=es.Uniform(-3, 5), delay=es.Uniform(0.0, 2.0))
+    net.connect(jump, cell, es.FixedOutDegree(20), weight=30.0, delay=0.8)
+    net.connect(cell, jump, es.FixedOutDegree(30), weight=-0.4, delay=0.25)
+    net.connect(cell, slow, es.FixedOutDegree(2), weight=40.0, delay=1.1)
+    net.connect(slow, cell, es.FixedOutDegree(20), weight=-60.0, delay=es.Uniform(0.25, 9.0))
+    return net
+
+
+NETWORKS = {
+    "cuba": (lambda: cuba.build(0.1), 60.0),
+    "sparse": (lambda: sparse.build(0.02, 5.0, 60.0), 40.0),
+    "brunel": (lambda: brunel.build(0.02), 12.0),
+    "brunel delta": (lambda: brunel.build(0.02, "delta"), 12.0),
+    "microcircuit": (lambda: microcircuit.build(0.02), 20.0),
+    "microcircuit on a grid": (lambda: microcircuit.build(0.02, delay_grid=0.1), 20.0),
+    "heterogeneous": (heterogeneous, 30.0),
+    "mixed": (mixed, 13.0),
+}
+
+
+def windowed(net, threads=1, seed=1, **options):
+    return es.Simulation(net, seed=seed, executor="windowed", threads=threads, **options)
+
+
+def events(sim):
+    """Spikes (time, id) [ms] in the order of ids, then times."""
+    rows = sim._engine.spikes.rows()
+    rows = rows[np.lexsort((rows[:, 1], rows[:, 0], rows[:, 2]))]
+    return rows[:, 0] + rows[:, 1], rows[:, 2]
+
+
+def assert_close(fast, judge):
+    """Spikes and states of two simulations that have just left the same state."""
+    (t, ids), (expected, expected_ids) = events(fast), events(judge)
+    np.testing.assert_array_equal(ids, expected_ids)
+    np.testing.assert_allclose(t, expected, rtol=0, atol=TIMES)
+    for a, b in zip(fast._engine.populations, judge._engine.populations, strict=True):
+        ids = np.arange(a.n)
+        rows = [p.state.copy() for p in (a, b)]
+        for p, row in zip((a, b), rows, strict=True):
+            p.evolve(row, ids, np.tile(np.maximum(judge._time, fast._time), (p.n, 1)))
+        scale = 1.0 + np.abs(rows[1][:, HEAD:]).max(initial=0.0)
+        np.testing.assert_allclose(rows[0][:, HEAD:], rows[1][:, HEAD:], rtol=0, atol=STATES * scale, err_msg=a.model.__class__.__name__)
+
+
+def lockstep(net, T, threads=1, seed=1):
+    """Both executors from one state, again and again; how many spikes."""
+    fast, judge = windowed(net, threads, seed), es.Simulation(net, seed=seed, executor="ordered")
+    spikes = 0
+    while fast.time < T:
+        state = fast._engine.moving()
+        judge._engine.rewind({name: value.copy() for name, value in state.items()})
+        for sim in (fast, judge):
+            sim._engine.spikes.cut(0)
+            sim.run(0.5 if _core.summing_length(fast._engine) < 0.5 else 1.0)
+        assert_close(fast, judge)
+        assert fast._engine.synaptic_events == judge._engine.synaptic_events
+        assert fast._engine.n_spikes == judge._engine.n_spikes
+        spikes += fast._engine.spikes.n
+    assert fast._windows.summing
+    fast._engine.check()
+    return spikes, fast
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_same_spikes_and_states_in_lockstep(name):
+    build, T = NETWORKS[name]
+    spikes, fast = lockstep(build(), T, threads=2)
+    assert spikes > 50
+    assert fast._windows.exact < 0.2 * fast._engine.synaptic_events
+
+
+@given(strategies.networks(models=["LIF", "DeltaLIF", "PerfectIntegrator", "LeakyIntegrator"], max_pops=3, max_n=3, limit=300))
+def test_drawn_networks(case):
+    """Ties, equal time constants, weights of 0, thresholds touched: spikes that exist by a rounding are left out."""
+    ordered, _, _ = simulation(case.net, executor="ordered")
+    fast, _, _ = simulation(case.net, executor="windowed", threads=2)
+    ordered.run(case.T)
+    fast.run(case.T)
+    assume(fast._engine.n_spikes == ordered._engine.n_spikes)
+    assert fast._engine.synaptic_events == ordered._engine.synaptic_events
+    np.testing.assert_allclose(np.sort(events(fast)[0]), np.sort(events(ordered)[0]), rtol=0, atol=1e-6)
+
+
+def state_bits(sim):
+    engine = sim._engine
+    return [engine.spikes.rows(), engine.counts.copy(), *(p.state.copy() for p in engine.populations)]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_same_bits_for_threads_cuts_files_and_recordings(name, tmp_path):
+    build, T = NETWORKS[name]
+    net = build()
+    whole = windowed(net)
+    whole.run(T)
+    expected = state_bits(whole)
+    assert len(expected[0]) > 50
+    watched = [p for p in net.populations if p.model.receptors]
+
+    def run(threads, *ends, through_file=False, **options):
+        sim, last = windowed(net, threads, **options), 0.0
+        for end in (*ends, T):
+            sim.run(end - sim.time if end == T else end - last)
+            last = end
+            if through_file:
+                sim.save(tmp_path / "sim")
+                sim = es.load(tmp_path / "sim")
+        return sim
+
+    half = T / 2
+    for sim in (
+        run(2),
+        run(5),
+        run(8, half),
+        run(1, 1.7, 1.71875, 1.75, half),
+        run(3, half - 0.28125, half + 0.3125),
+        run(1, half + 0.34375, through_file=True),
+        run(2, record_V=watched[0]),
+        run(1, half + 0.40625, record_V=watched[-1]),
+    ):
+        assert sim.time == T
+        for a, b in zip(state_bits(sim), expected, strict=True):
+            np.testing.assert_array_equal(a, b)
+        assert sim._engine.synaptic_events == whole._engine.synaptic_events
+
+
+def test_not_recording_sources_changes_no_neuron():
+    net = brunel.build(0.02)
+    all_, some = windowed(net), windowed(net, record_spikes=["exc", "inh"])
+    for sim in (all_, some):
+        sim.run(5.0)
+        sim.run(5.25)
+    for a, b in zip(state_bits(all_)[1:], state_bits(some)[1:], strict=True):
+        np.testing.assert_array_equal(a, b)
+    rows, first = all_._engine.spikes.rows(), net.populations[2].first
+    np.testing.assert_array_equal(rows[rows[:, 2] < first], some._engine.spikes.rows())
+    assert np.array_equal(np.lexsort((rows[:, 2], rows[:, 1], rows[:, 0])), np.arange(len(rows)))
+    # a run of the ordered executor draws the same trains
+    judge = es.Simulation(net, seed=1, executor="ordered")
+    judge.run(10.25)
+    theirs = judge._engine.spikes.rows()
+    np.testing.assert_array_equal(rows[rows[:, 2] >= first], theirs[theirs[:, 2] >= first])
+
+
+def test_recorded_membranes_are_those_of_the_ordered_executor():
+    net = heterogeneous()
+    sims = [es.Simulation(net, seed=1, executor=executor, record_V="cells") for executor in ("ordered", "windowed")]
+    for sim in sims:
+        sim.run(3.3)
+        sim.run(4.7)
+    a, b = (sim.result() for sim in sims)
+    times = np.linspace(0.0, 8.0, 701)
+    for state in ("V_m", "I_ex", "I_in"):
+        np.testing.assert_allclose(a.trace("cells", state, times), b.trace("cells", state, times), atol=1e-8, rtol=0)
+
+
+# ---- the bound: a neuron that passes it stays below its threshold
+
+times = st.floats(0.0, 1.0, allow_subnormal=False)
+tau = st.floats(0.1, 100.0)
+
+
+@st.composite
+def neurons(draw, model):
+    """(population, row, arrivals, length of a window): a neuron anywhere below threshold, any currents and arrivals."""
+    p = dict(tau_m=draw(tau), C_m=draw(st.sampled_from([1.0, 250.0])))
+    unit = 15.0 * p["C_m"] / p["tau_m"]  # the current that just reaches threshold
+    size = st.one_of(st.sampled_from([0.0, 1.0, 1 - 2.0**-52, -1.0]), st.floats(-5.0, 5.0))
+    state = {"V_m": draw(st.one_of(st.sampled_from([-70.0, -55.0 - 1e-9]), st.floats(-90.0, -55.001)))}
+    if model == "LIF":
+        p |= dict(tau_syn_ex=draw(tau), tau_syn_in=draw(st.one_of(tau, st.just(p["tau_m"]))))
+        state |= dict(I_ex=unit * draw(size), I_in=unit * draw(size))
+    net = es.Network()
+    net.add("cell", 1, getattr(es, model)(**p, I_e=unit * draw(size)), **state)
+    core = es.Simulation(net)._engine.populations[0]
+    n = draw(st.integers(0, 6))
+    weight = np.array(draw(st.lists(st.floats(-1.0, 1.0), min_size=n, max_size=n))) * (unit if model == "LIF" else 10.0)
+    length = min(draw(st.sampled_from([0.01, 0.1, 1.0])), core.longest_window())
+    arrival = np.sort(np.array(draw(st.lists(times, min_size=n, max_size=n)))) * length
+    return core, core.state[0].copy(), arrival, weight, length
+
+
+@pytest.mark.parametrize("model", ["LIF", "DeltaLIF"])
+@given(data=st.data())
+def test_what_passes_the_bound_stays_below_threshold(model, data):
+    core, row, arrival, weight, length = data.draw(neurons(model))
+    sums = _core.Sums(core, 1, 1)
+    sums.set_quanta(max(np.abs(weight).max(initial=0.0), 1e-3), length)
+    after = row.copy()
+    fails, respite = sums.take(after, length - arrival, weight, length)
+    if fails:
+        np.testing.assert_array_equal(after, row)
+        return
+    c = core.coef[0, 4 if model == "LIF" else 2]
+    here, ids = row[None].copy(), np.zeros(1, np.int64)
+
+    def check(until, begin):
+        at = np.array([[0.0, t] for t in np.linspace(begin, until, 25)])
+        rows = np.repeat(here, len(at), 0)
+        core.evolve(rows, np.zeros(len(at), np.int64), at)
+        assert np.all(rows[:, HEAD] < c)
+
+    last = 0.0
+    for t, w in zip(arrival, weight, strict=True):
+        check(t, last)
+        core.evolve(here, ids, np.array([[0.0, t]]))
+        here[0, HEAD + (0 if model == "DeltaLIF" else 1 if w >= 0 else 2)] += w
+        last = t
+    assert here[0, HEAD] < c
+    check(length, last)
+    core.evolve(here, ids, np.array([[0.0, length]]))
+    scale = 1.0 + np.abs(here[0, HEAD:]).max()
+    np.testing.assert_allclose(after[HEAD:], here[0, HEAD:], rtol=0, atol=1e-12 * scale)
+    horizon = min(respite, 50.0)
+    for t in np.linspace(0.0, 1.0, 40) * horizon:
+        then = here.copy()
+        then[0, :2] = 0.0
+        core.evolve(then, ids, np.array([divmod(t, 1.0)]))
+        assert then[0, HEAD] < c
+
+
+def test_the_bound_is_useful():
+    """Few windows are lived through, and they are fewer the shorter the windows: deterministic counters."""
+    sim = windowed(brunel.build(0.1), record_spikes=False)
+    sim.run(40.0)
+    touched = 1250 * 40.0 / sim._windows.length
+    assert 0.3 * sim._engine.counts[:1250].sum() < sim._windows.exact < 0.02 * touched
+    assert sim._engine.solver_steps < 3 * sim._windows.exact
+
+
+def test_length_of_windows():
+    assert _core.summing_length(windowed(cuba.build(0.1))._engine) == 1 / 11  # the delay is 0.1 ms and a bit less
+    assert _core.summing_length(windowed(microcircuit.build(0.01, delay_grid=0.1))._engine) == 1 / 11
+    assert _core.summing_length(windowed(brunel.build(0.02))._engine) == 1 / 8
+    assert _core.summing_length(windowed(sparse.build(0.02, 5.0, 60.0))._engine) == 1.0
+    net = es.Network()
+    net.add("cells", 3, es.QIF())
+    assert _core.summing_length(windowed(net)._engine) == 0.0
