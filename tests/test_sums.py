@@ -50,7 +50,8 @@ def mixed(n=80):
     grid = net.add("grid", n, es.Poisson(rate=2000.0, grid=0.1))
     source = net.add("source", 5, es.SpikeSource(np.repeat([0.3, 1.0, 2.7, 5.0, 5.0], 2), np.arange(10) % 5))
     jump = net.add("jump", n, es.DeltaLIF(tau_m=12.0, I_e=100.0, t_ref=0.7), V_m=es.Uniform(-70, -56))
-    cell = net.add("cell", n, es.LIF(I_e=es.Steps([0.0, 3.17, 6.0], [0.0, 380.0, 120.0]), reset="subtract"), V_m=es.Uniform(-70, -56))
+    current = es.Steps([0.0, 3.17, 6.0], [0.0, 380.0, 120.0])
+    cell = net.add("cell", n, es.LIF(I_e=current, reset="subtract"), V_m=es.Uniform(-70, -56))
     slow = net.add("slow", 20, es.AdaptiveLIF(I_e=450.0))
     net.connect(noise[:n], jump, es.OneToOne(), weight=1.5, delay=1.7)
     net.connect(noise[n:], cell, es.OneToOne(), weight=es.Uniform(-50, 150), delay=1.7)
@@ -98,7 +99,9 @@ def assert_close(fast, judge):
         for p, row in zip((a, b), rows, strict=True):
             p.evolve(row, ids, np.tile(np.maximum(judge._time, fast._time), (p.n, 1)))
         scale = 1.0 + np.abs(rows[1][:, HEAD:]).max(initial=0.0)
-        np.testing.assert_allclose(rows[0][:, HEAD:], rows[1][:, HEAD:], rtol=0, atol=STATES * scale, err_msg=a.model.__class__.__name__)
+        np.testing.assert_allclose(
+            rows[0][:, HEAD:], rows[1][:, HEAD:], rtol=0, atol=STATES * scale, err_msg=type(a.model).__name__
+        )
 
 
 def lockstep(net, T, threads=1, seed=1):
