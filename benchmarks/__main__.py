@@ -1,5 +1,6 @@
 """Benchmarks: `python -m benchmarks [CASE ...] [--repeat N] [--name NAME] [--peers]`, see README.md.
 
+The first word of a name stands for all cases that begin with it, big ones apart.
 Every run is a fresh process; the table shows medians. It is printed, stored with every single run in results/NAME.json and
 copied into README.md between the marks of that name.
 """
@@ -23,8 +24,10 @@ COLUMNS = (
     ("neurons", ">", lambda r: f"{r['neurons']:,}"),
     ("synapses", ">", lambda r: f"{r['synapses']:,}"),
     ("build s", ">", lambda r: f"{r['build_wall']:.2f}"),
+    ("build CPU s", ">", lambda r: f"{r['build_cpu']:.2f}"),
     ("Msyn/s", ">", lambda r: f"{r['synapses'] / r['build_wall'] / 1e6:.1f}"),
     ("B/syn", ">", lambda r: f"{r['built_bytes'] / r['synapses']:.1f}"),
+    ("peak/built", ">", lambda r: f"{r['built_peak']:.2f}"),
     ("run ms", ">", lambda r: f"{r['duration']:g}"),
     ("wall s", ">", lambda r: f"{r['wall']:.3f}"),
     ("CPU s", ">", lambda r: f"{r['cpu']:.3f}"),
@@ -34,23 +37,28 @@ COLUMNS = (
     ("ns/event", ">", lambda r: f"{r['wall'] / r['events'] * 1e9:.0f}"),
     ("peak MiB", ">", lambda r: f"{r['peak_bytes'] / 2**20:.0f}"),
 )
+ONLY_OURS = {"B/syn": "built_bytes", "peak/built": "built_peak"}
 ONLY_RUNS = "run ms", "wall s", "CPU s", "real-time factor", "spikes", "events", "ns/event"
 
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure eventsim, and its peers.")
-    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"default: all of {', '.join(map(repr, CASES))}")
+    usual = [case for case in CASES if not CASES[case].big]
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"default: all of {', '.join(map(repr, usual))}")
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="runs of each case, default 3")
     parser.add_argument("--name", default="latest", help="results/NAME.json, default latest")
     parser.add_argument("--peers", action="store_true", help="also run NEST and Brian2 on the same networks")
     options = parser.parse_args()
-    unknown = [case for case in options.cases if case not in CASES]
-    if unknown:
-        parser.error(f"unknown case {unknown[0]!r}; choose from {', '.join(map(repr, CASES))}")
+    cases = [] if options.cases else usual
+    for name in options.cases:
+        meant = [name] if name in CASES else [case for case in usual if case.split()[0] == name]
+        if not meant:
+            parser.error(f"unknown case {name!r}; choose from {', '.join(map(repr, CASES))}")
+        cases += meant
 
     rows = []
-    for case in options.cases or CASES:
-        ours = ["eventsim", "eventsim windowed"] if CASES[case].duration else ["eventsim"]
+    for case in cases:
+        ours = ["eventsim", "eventsim windowed" if CASES[case].duration else "eventsim 2 threads"]
         simulators = [*ours, *(CASES[case].peers if options.peers else ())]
         runs = {simulator: [] for simulator in simulators}
         for _ in range(options.repeat):  # interleaved: a busy minute of the machine hits all simulators alike
@@ -65,7 +73,8 @@ def run(case, simulator):
     """One run in a fresh process."""
     name, _, variant = simulator.partition(" ")
     if name == "eventsim":
-        command = [sys.executable, "-m", "benchmarks.measure", case, variant or "ordered"]
+        how = ["ordered", "2"] if variant == "2 threads" else [variant or "ordered"]
+        command = [sys.executable, "-m", "benchmarks.measure", case, *how]
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
         if done.returncode:
             sys.exit(f"{case}: {done.stderr.strip()}")
@@ -92,7 +101,7 @@ def table(rows, head=True):
         lines.append("|" + "|".join("---:" if side == ">" else "---" for _, side, _ in COLUMNS) + "|")
     for row in rows:
         cells = (
-            "" if (title in ONLY_RUNS and not row["duration"]) or (title == "B/syn" and "built_bytes" not in row) else cell(row)
+            "" if (title in ONLY_RUNS and not row["duration"]) or ONLY_OURS.get(title, "case") not in row else cell(row)
             for title, _, cell in COLUMNS
         )
         lines.append("| " + " | ".join(cells) + " |")

@@ -7,17 +7,19 @@ from typing import Any
 import numpy as np
 
 import eventsim as es
-from eventsim.networks import brunel, cuba, fly_brain, sparse
+from eventsim.networks import brunel, cuba, fly_brain, microcircuit, sparse
 
 
 @dataclass(frozen=True)
 class Case:
-    """A network, how long to run it [ms], and arguments of `es.Simulation`; `peers` can run the same network."""
+    """A network, how long to run it [ms], and arguments of `es.Simulation`; `peers` can run the same network. `big` ones are
+    measured only if they are asked for by name."""
 
     build: Callable[[], es.Network]
     duration: float = 0.0
     options: dict[str, Any] = field(default_factory=dict)
     peers: tuple[str, ...] = ()
+    big: bool = False
 
 
 SYNAPSES = 20_000_000
@@ -67,4 +69,5 @@ CASES = {
     "build total number": Case(lambda: wiring(es.FixedTotalNumber(SYNAPSES), N)),
     "build pairs": Case(lambda: wiring(random_pairs(N), N)),
     "build CSR": Case(lambda: wiring(random_rows(N), N)),
+    "build microcircuit": Case(lambda: microcircuit.build(1.0, delay_grid=0.1), big=True),  # 3 GB
 }

@@ -1,4 +1,4 @@
-"""Measures one case in this process: `python -m benchmarks.measure CASE [EXECUTOR]` prints one line of JSON.
+"""Measures one case in this process: `python -m benchmarks.measure CASE [EXECUTOR [THREADS]]` prints one line of JSON.
 
 A process of its own, so that peak memory and a warm allocator of one case say nothing about another.
 """
@@ -20,17 +20,23 @@ def resident():
         return int(file.read().split()[1]) * resource.getpagesize()
 
 
+def peak():
+    """Most memory ever in use [bytes]."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
 def clocks():
     """Wall and CPU time of all threads [s]."""
     return time.perf_counter(), time.process_time()
 
 
-def measure(case, executor="ordered"):
+def measure(case, executor="ordered", threads=1):
     """Time and memory of describing, building and running `case`, and what happened in it."""
     network = case.build()
     before, start = resident(), clocks()
-    sim = es.Simulation(network, seed=1, executor=executor, **case.options)
+    sim = es.Simulation(network, seed=1, executor=executor, threads=int(threads), **case.options)
     built, after = clocks(), resident()
+    built_peak = peak()
     sim.run(case.duration, progress=False)
     done = clocks()
     result = sim.result()
@@ -45,7 +51,8 @@ def measure(case, executor="ordered"):
         spikes=result.counters["spikes"],
         events=result.counters["synaptic_events"],
         built_bytes=after - before,
-        peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        built_peak=built_peak / after,
+        peak_bytes=peak(),
         counters=result.counters,
         load=os.getloadavg()[0],
     )

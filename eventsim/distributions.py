@@ -20,7 +20,8 @@ class Distribution:
         ----------
         n : how many
         seed, purpose : key of the sequence, see ``ext/random.pxi``
-        first_id : element i depends on (seed, purpose, i) alone, however the sequence is cut into calls
+        first_id : element i depends on (seed, purpose, i) alone, however the sequence is cut into calls, which come from
+            several threads
         dtype : float64, or float32: the same numbers, rounded
 
         Returns

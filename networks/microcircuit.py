@@ -70,7 +70,8 @@ def build(scale=0.1, background="poisson", delay_grid=None):
     background : {"poisson", "dc"}
         Poisson trains, or constant currents of the same mean.
     delay_grid : float or None
-        Round delays to multiples of this [ms], as simulators with a clock of 0.1 ms must; None keeps them as drawn.
+        Round delays to multiples of this [ms], as simulators with a clock of 0.1 ms must; None keeps them as drawn. A synapse
+        then takes 9 bytes instead of 12: 2.8 GB at full scale.
 
     Returns
     -------
@@ -167,4 +168,4 @@ class _Rounded(Distribution):
 
     def draw(self, n, seed, purpose, first_id=0, dtype=np.float64):
         values = self.exact.draw(n, seed, purpose, first_id)
-        return (np.maximum(1.0, np.round(values / self.grid)) * self.grid).astype(dtype)
+        return (np.maximum(1.0, np.round(values / self.grid)) * self.grid).astype(dtype, copy=False)
