@@ -66,8 +66,10 @@ cdef Values values_of(array, table=NO_TABLE):
         v.f32 = <const float *> data
     elif array.dtype == np.uint8:
         v.u8 = <const uint8_t *> data
-    else:
+    elif array.dtype == np.uint16:
         v.u16 = <const uint16_t *> data
+    else:
+        raise TypeError(f"values_of: numbers are float32 or float64 and codes uint8 or uint16, not {array.dtype}")
     if len(table):
         v.table, v.entries = &entries[0], <int32_t> len(table)
     return v
