@@ -270,7 +270,7 @@ class _Tape:
     def __init__(self, engine: Any, start: tuple[float, float]):
         words = engine.tape.rows()  # struct Spike of ext/costate.pxi
         whole = words.view(np.int32)
-        self.at = np.column_stack([whole[:, 2].astype(np.float64), words[:, 0]])
+        self.at = np.column_stack([start[0] + whole[:, 2], words[:, 0]])
         self.time = elapsed_all(np.array(start), self.at)
         self.gid = np.where(whole[:, 3] < 0, ~whole[:, 3], whole[:, 3]).astype(np.int64)
         self.before = words[:, 2]

@@ -103,9 +103,8 @@ cdef class Sweep:
     cdef merge(self):
         """All events in forward order; at one instant steps before spikes before observations."""
         cdef Py_ssize_t n = self.engine.tape.n, m = self.marks.shape[0], i = 0, k = 0
-        cdef const Spike *s
         cdef Event *e
-        cdef Time t
+        cdef Time t, at
         self.n_events = n + m
         self.events = <Event *> malloc(max(n + m, 1) * sizeof(Event))
         if self.events == NULL:
@@ -113,9 +112,9 @@ cdef class Sweep:
         while i + k < n + m:
             e = &self.events[i + k]
             t = at_time(self.marks[k, 0], self.marks[k, 1]) if k < m else NEVER
-            s = self.taped(i)
-            if i < n and (before(spike_time(s), t) or (same(spike_time(s), t) and self.marks[k, 3] == OBSERVATION)):
-                e.at, e.spike, e.mark, e.id = spike_time(s), i, -1, spiking(s)
+            at = spike_time(self.taped(i), self.start) if i < n else NEVER
+            if i < n and (before(at, t) or (same(at, t) and self.marks[k, 3] == OBSERVATION)):
+                e.at, e.spike, e.mark, e.id = at, i, -1, spiking(self.taped(i))
                 i += 1
             else:
                 e.at, e.spike, e.mark, e.id = t, -1, k, <int32_t> self.marks[k, 2]
@@ -228,7 +227,7 @@ cdef class Sweep:
                 self.replay(p, e, past)
             if e.spike >= 0:
                 spike = self.take(p, e)
-                G = p.fire_back(<Costate *> n, q, g, &spike, G, self.rates)
+                G = p.fire_back(<Costate *> n, q, g, &spike, e.at, G, self.rates)
             else:
                 kind = <int64_t> self.marks[e.mark, 3]
                 p.recede(<Costate *> n, q, e.at, self.rates)

@@ -13,7 +13,7 @@
 
 cdef struct Spike:                  # the tape: 32 bytes for each spike, 40 if a model asks for the last
     double offset                   # [ms]
-    int32_t epoch                   # [ms]
+    int32_t epoch                   # [ms], counted from that of the start
     int32_t id                      # global; ~id (negative) if an arrival, a release or the start made the neuron spike, no drift
     double before                   # `closing` just before the spike [mV/ms]
     double after, u                 # `slope` just after release [mV/ms], and the membrane then [mV]. On the tape these are of the
@@ -43,8 +43,8 @@ cdef struct Stretch:                # of a neuron's life, without events
 cdef enum:
     WIDEST_COSTATE = 32             # doubles of the widest row
 
-cdef inline Time spike_time(const Spike *s) noexcept nogil:
-    return at_time(s.epoch, s.offset)
+cdef inline Time spike_time(const Spike *s, Time start) noexcept nogil:
+    return at_time(start.epoch + s.epoch, s.offset)
 
 cdef inline int32_t spiking(const Spike *s) noexcept nogil:
     """The neuron's global id."""

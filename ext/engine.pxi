@@ -100,7 +100,7 @@ cdef class Engine:
         asked = any(p.asks_release() for p in self.populations)
         self.taping, self.tape = True, Log(sizeof(Spike) // sizeof(double) - (not asked))
         for p in self.populations:
-            p.write_tape()
+            p.write_tape(self.now.epoch)
 
     # ---- the loop
 

@@ -109,7 +109,8 @@ cdef class Population:
     cdef double direction                       # +1: rising crossings are sought; -1: falling ones (see `wait`)
     cdef double[:, ::1] step_times, step_values # injected current: times (K, 2), values (K, 1 or n) [pA]
     cdef bint taping                            # a tape is written,
-    cdef bint replaying                         # and the model `replays`
+    cdef bint replaying                         # and the model `replays`,
+    cdef double tape_epoch                      # from here on [ms]
     cdef readonly object spiked                 # each neuron's last Spike, with its own release: (n, 5) float64
     cdef double[:, ::1] spiked_view
     cdef const Neuron *past                     # in the reverse sweep: the state at the beginning of the present stretch,
@@ -372,10 +373,11 @@ cdef class Population:
             self.flow_back(n, q, d)
         n.at = t
 
-    cdef double fire_back(self, Costate *n, const double *q, double *g, const Spike *s, double G, bint rates) noexcept nogil:
+    cdef double fire_back(self, Costate *n, const double *q, double *g, const Spike *s, Time t, double G,
+                          bint rates) noexcept nogil:
         """Bring a costate row back to just before the neuron's own spike, whose arrivals pull with G; dL/d(its time)."""
         cdef double O = n.pull if same(n.free, n.at) else 0.0       # of a spike at the very release
-        self.recede(n, q, spike_time(s), rates)
+        self.recede(n, q, t, rates)
         if same(n.free, n.at):
             n.released = n.u
         O += self.release_back(n, q, s, s.u)
@@ -384,9 +386,9 @@ cdef class Population:
 
     # ---- the tape
 
-    def write_tape(self):
+    def write_tape(self, double epoch):
         """From now on, know what gradients need of each neuron's last spike."""
-        self.taping, self.replaying = True, self.replays()
+        self.taping, self.replaying, self.tape_epoch = True, self.replays(), epoch
         self.spiked = self.spiked_view = np.zeros((self.n, sizeof(Spike) // sizeof(double)))
         self.spiked.view(np.int32)[:, 3] = ~(self.first + np.arange(self.n))
 
@@ -395,7 +397,7 @@ cdef class Population:
 
     cdef void tape_spike(self, Py_ssize_t j, Time t, Log tape) noexcept nogil:
         """Neuron j has just spiked: write that to a tape, with the release of its spike before; there is room."""
-        self.last(j).epoch, self.last(j).offset = <int32_t> t.epoch, t.offset
+        self.last(j).epoch, self.last(j).offset = <int32_t> (t.epoch - self.tape_epoch), t.offset
         memcpy(tape.append(), self.last(j), tape.width * sizeof(double))
         self.foresee_release(j)
 

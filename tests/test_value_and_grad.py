@@ -256,7 +256,7 @@ def test_both_executors_see_the_same_membrane(at):
 def test_a_simulation_may_start_at_any_time():
     """Inputs are at times of the simulation, answers at times since its start, in both executors."""
     found = []
-    for start in (0.0, 100.0):
+    for start in (0.0, 100.0, 2.0**33):
         net = es.Network()
         source = net.add("source", 1, es.SpikeSource([start + 1.0, start + 4.0]))
         cells = net.add("cells", 1, es.LIF(C_m=20.0, tau_syn_ex=5.0, E_L=0.0, V_th=1.0, V_reset=0.0))
