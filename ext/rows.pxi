@@ -15,7 +15,7 @@ cdef class Rows:
     cdef readonly int port
     cdef readonly Py_ssize_t first              # global id of the first source
     cdef readonly int pre                       # source population
-    cdef object least, most, span               # see `shortest`, `largest`, `segment`
+    cdef object least, most, span, degree       # see `shortest`, `largest`, `segment`, `in_degree`
     cdef bint visited                           # by windows: see `Worker.visit`
 
     def __init__(self, Population pre, Population post, int port, indptr, indices, weight, delay, table=NO_TABLE):
@@ -44,6 +44,16 @@ cdef class Rows:
         if self.most is None:
             self.most = max(abs(float(self.weight.min())), abs(float(self.weight.max()))) if len(self.indices) else 0.0
         return self.most
+
+    @property
+    def in_degree(self):
+        """The largest number of synapses onto one target."""
+        if self.degree is None:
+            count = np.zeros(self.post.n, np.int64)
+            for start in range(0, len(self.indices), 1 << 20):
+                count += np.bincount(self.indices[start:start + (1 << 20)], minlength=self.post.n)
+            self.degree = int(count.max(initial=0))
+        return self.degree
 
     def segment(self, double length):
         """How many synapses of a row are due in a window of `length` [ms], on average."""

@@ -13,13 +13,15 @@ cdef extern from *:
     double frexp(double x, int *exponent) noexcept nogil
 
 cdef enum:
-    FINENESS = 44               # binary digits of the largest effect; 2**(62 - FINENESS) of them can be summed
+    FINENESS = 44               # binary digits of the largest effect, at most
+    REPEATS = 6                 # a sum has room for 2**REPEATS of the largest effects by every synapse in a window
 
-cdef double quantum(double largest) noexcept nogil:
-    """A power of two: the largest effect is 2**FINENESS of it, or a little less."""
-    cdef int exponent
+cdef double quantum(double largest, double synapses) noexcept nogil:
+    """A power of two: the largest effect is 2**FINENESS of it or less, so that a sum over so many synapses stays below 2**62."""
+    cdef int exponent, room
     frexp(largest, &exponent)
-    return ldexp(1.0, max(exponent, -900) - FINENESS)
+    frexp(synapses, &room)
+    return ldexp(1.0, max(exponent, -900) - min(FINENESS, 62 - REPEATS - room))
 
 @cython.final
 cdef class Sums:
@@ -55,10 +57,10 @@ cdef class Sums:
         free(self.place)
         free(self.touched)
 
-    def set_quanta(self, double weight, double length):
-        """For weights up to `weight` and windows up to `length`."""
+    def set_quanta(self, double weight, double length, double synapses=1.0):
+        """For weights up to `weight`, windows up to `length`, and at most so many synapses onto a neuron."""
         first, second, self.same = self.p.effects(length)
-        self.quanta[0], self.quanta[1] = quantum(weight * first), quantum(weight * second)
+        self.quanta[0], self.quanta[1] = quantum(weight * first, synapses), quantum(weight * second, synapses)
 
     def take(self, double[::1] row, const double[::1] before_end, const double[::1] weight, double length):
         """What a window of `length` [ms] that begins at 0 makes of a neuron with parameters 0: for tests.

@@ -1419,7 +1419,8 @@ cdef class Windows:
         if self.sums:
             self.start_drives()
         for sums in self.sums:
-            sums.set_quanta(max([r.largest for r in self.engine.projections if r.post is sums.p], default=0.0), self.longest)
+            rows = [r for r in self.engine.projections if r.post is sums.p]
+            sums.set_quanta(max([r.largest for r in rows], default=0.0), self.longest, sum(r.in_degree for r in rows))
         rows = [self.engine.projections[i] for indices in self.engine.outgoing for i in indices]
         plan.prompt = any((<Population> self.engine.populations[r.pre]).is_source and r.shortest < self.longest for r in rows)
         plan.epoch, plan.window = epoch, <int64_t> (offset * plan.per_ms)
