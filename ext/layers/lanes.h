@@ -115,7 +115,7 @@ INLINE int64_t lane_gap(int64_t n, double t0, double t1, Rates q, Factors f, int
                 highest += k0 * (d[j] > 0.0 ? d[j] : 0.0);
                 end += d[j] * k0;
             }
-            flag[x] = (held & (free[j] < t1)) | (!held & (highest + tiny * fabs(c[j]) >= c[j]));
+            flag[x] = (held & (free[j] < t1)) | (!held & (highest >= c[j] - tiny * fabs(c[j])));      /* no: c infinite */
             U[j] = held ? u[j] : end;
             E[j] = e[j] * me;
             if (!one)
