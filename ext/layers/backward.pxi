@@ -165,7 +165,7 @@ cdef int own_intervals(Work *w, const Lanes *l, double T, Py_ssize_t n_own) noex
     cdef int64_t *latest = w.last
     cdef Own *own
     sort_by_time(w.own, n_own)
-    if prepare_gaps(w, l.rates, T, 2 * n_own):
+    if prepare_gaps(w, T, 2 * n_own):
         return -1
     for x in range(l.n):
         latest[x] = -1
