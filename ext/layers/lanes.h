@@ -71,8 +71,8 @@ LANES void eventsim_factors(int64_t n, const double *restrict dt, Rates q, Facto
 /* ---- forward */
 
 /* An arrival: w >= 0 adds to e, w < 0 to i; k = 1/C_m. */
-LANES void eventsim_receive(int64_t n, Rates q, const double *restrict w, const double *restrict k,
-                            double *restrict e, double *restrict i)
+INLINE void lane_receive(int64_t n, Rates q, const double *restrict w, const double *restrict k, double *restrict e,
+                         double *restrict i)
 {
     int64_t j;
     if (q.b_e == q.b_i)
@@ -84,6 +84,11 @@ LANES void eventsim_receive(int64_t n, Rates q, const double *restrict w, const 
             e[j] += x >= 0.0 ? x : 0.0;
             i[j] += x >= 0.0 ? 0.0 : x;
         }
+}
+
+LANES void eventsim_receive(int64_t n, Rates q, const double *w, const double *k, double *e, double *i)
+{
+    lane_receive(n, q, w, k, e, i);
 }
 
 /* A gap between two arrivals of one sample: interval `interval` of the factors, from t0 to t1; it starts with an arrival
@@ -145,19 +150,20 @@ INLINE int64_t lane_may_reach(Rates q, double u, double e, double i, double d, d
 /* One gap of one sample: u, e, i to its end. Added to the search: lanes that may reach c, and those that are clamped until
  * free < t1. In any case u <= max(u, u exp(-a T)) + k (e + i exp(-(b_i - b_e) T)) + k0 d, k the largest kappa(a, b_e, t) of
  * the gap. */
-INLINE int64_t lane_gap(int64_t n, Gap gap, int64_t sample, Rates q, Factors f, const double *restrict d,
+INLINE int64_t lane_gap(int64_t n, const Gap *gap, int64_t sample, Rates q, Factors f, const double *restrict d,
                         const double *restrict c, const double *restrict free, double *restrict u, double *restrict e,
                         double *restrict i, Search s, int64_t listed, int one, int driven)
 {
-    const int64_t g = gap.interval;
-    const double m = f.m[g], me = f.e[g], mi = f.i[g], ke = f.ke[g], ki = f.ki[g], k0 = f.k0[g], dt = gap.t1 - gap.t0;
+    const int64_t g = gap->interval;
+    const double m = f.m[g], me = f.e[g], mi = f.i[g], ke = f.ke[g], ki = f.ki[g], k0 = f.k0[g];
+    const double t0 = gap->t0, t1 = gap->t1, dt = t1 - t0;
     const double more = 1.0 + TINY, rho = (mi < me ? mi / me : 1.0) - TINY, most = more * (dt < q.t_peak ? ke : q.k_peak);
     for (int64_t b = 0; b < n; b += BLOCK) {
         double U[BLOCK], E[BLOCK], I[BLOCK];
         int64_t flag[BLOCK], any = 0;
 #pragma GCC unroll 1                                            /* one vector, not eight copies */
         for (int64_t x = 0; x < BLOCK; x++) {
-            int64_t j = b + x, held = free[j] >= gap.t0;
+            int64_t j = b + x, held = free[j] >= t0;
             double fallen = u[j] * m, drive = one ? e[j] : e[j] * more + i[j] * rho;
             double highest = (fallen > u[j] ? fallen : u[j]) + most * (drive > 0.0 ? drive : 0.0);
             double end = fallen + (one ? e[j] * ke : e[j] * ke + i[j] * ki);
@@ -165,36 +171,38 @@ INLINE int64_t lane_gap(int64_t n, Gap gap, int64_t sample, Rates q, Factors f, 
                 highest += k0 * (d[j] > 0.0 ? d[j] : 0.0);
                 end += d[j] * k0;
             }
-            flag[x] = (held & (free[j] < gap.t1)) | (!held & (highest >= c[j] - TINY * fabs(c[j])));
+            flag[x] = (held & (free[j] < t1)) | (!held & (highest >= c[j] - TINY * fabs(c[j])));
             U[x] = held ? u[j] : end;
             E[x] = e[j] * me;
             I[x] = one ? 0.0 : i[j] * mi;
             any |= flag[x];
         }
         if (any) {
+            any = 0;
             for (int64_t x = 0; x < BLOCK; x++) {
-                int64_t j = b + x, held = free[j] >= gap.t0;
+                int64_t j = b + x, held = free[j] >= t0;
                 flag[x] &= held | lane_may_reach(q, u[j], e[j], one ? 0.0 : i[j], d[j], c[j], U[x], E[x], I[x], m, k0);
+                any |= flag[x];
             }
-            for (int64_t x = 0; x < BLOCK; x++)
-                if (flag[x]) {
-                    int64_t j = b + x, held = free[j] >= gap.t0;
-                    s.sample[listed] = (int32_t) sample;
-                    s.neuron[listed] = (int32_t) j;
-                    s.open[listed] = !held;
-                    s.dt[listed] = dt;
-                    s.e0[listed] = s.e[listed] = e[j];
-                    s.i0[listed] = s.i[listed] = one ? 0.0 : i[j];
-                    s.d[listed] = d[j];
-                    s.c[listed] = c[j];
-                    s.origin[listed] = held ? free[j] - gap.t0 : 0.0;
-                    s.u[listed] = u[j];
-                    s.U[listed] = U[x];
-                    s.E[listed] = E[x];
-                    s.I[listed] = I[x];
-                    listed++;
-                }
         }
+        for (int64_t x = 0; any && x < BLOCK; x++)
+            if (flag[x]) {
+                int64_t j = b + x, held = free[j] >= t0;
+                s.sample[listed] = (int32_t) sample;
+                s.neuron[listed] = (int32_t) j;
+                s.open[listed] = !held;
+                s.dt[listed] = dt;
+                s.e0[listed] = s.e[listed] = e[j];
+                s.i0[listed] = s.i[listed] = one ? 0.0 : i[j];
+                s.d[listed] = d[j];
+                s.c[listed] = c[j];
+                s.origin[listed] = held ? free[j] - t0 : 0.0;
+                s.u[listed] = u[j];
+                s.U[listed] = U[x];
+                s.E[listed] = E[x];
+                s.I[listed] = I[x];
+                listed++;
+            }
         for (int64_t x = 0; x < BLOCK; x++) {
             u[b + x] = U[x];
             e[b + x] = E[x];
@@ -212,12 +220,12 @@ LANES int64_t eventsim_gaps(int64_t samples, int64_t n, int64_t stride, const Ga
     const int one = q.b_e == q.b_i;
     int64_t listed = 0;
     for (int64_t x = 0; x < samples; x++, free += stride, u += stride, e += stride, i += stride) {
-        Gap gap = gaps[x];
-        if (gap.interval < 0)
+        const Gap *gap = &gaps[x];
+        if (gap->interval < 0)
             continue;
-        if (gap.w)
-            eventsim_receive(n, q, gap.w, k, e, i);
-        if (gap.t0 == gap.t1)
+        if (gap->w)
+            lane_receive(n, q, gap->w, k, e, i);
+        if (gap->t0 == gap->t1)
             continue;
         if (one && !q.driven)
             listed = lane_gap(stride, gap, x, q, f, d, c, free, u, e, i, s, listed, 1, 0);
