@@ -168,11 +168,12 @@ cdef class LayerChunk:
             raise MemoryError("LayerRuns: no memory for the spikes; simulate fewer samples at once")
 
     cdef int room(self, Work *w) noexcept nogil:
-        cdef Py_ssize_t k, lanes = SIDE_BY_SIDE
+        cdef Py_ssize_t k, widest = BLOCK
         for k in range(self.net.n_stages):
-            lanes = max(lanes, self.net.stages[k].stride)
-        lanes += BLOCK          # arrays a multiple of 4 KiB apart would share few places in the cache
-        return room_for_lanes(w, lanes, self.net.n_sources) or room_for_search(w, lanes, lanes // BLOCK)
+            widest = max(widest, self.net.stages[k].stride)
+        # a block more, for arrays a multiple of 4 KiB apart share few places in the cache
+        return (room_for_lanes(w, widest + BLOCK, self.net.n_sources)
+                or room_for_samples(w, max(widest, SIDE_BY_SIDE) + BLOCK, SIDE_BY_SIDE // BLOCK))
 
     def spikes(self, int population):
         """sample, time, neuron, slope of the spikes of a population."""

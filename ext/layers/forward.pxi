@@ -201,7 +201,7 @@ cdef void *take(Room *r, size_t size) noexcept nogil:
 cdef enum:
     ROOMS = 15
     LANE_ARRAYS = 24
-    SIDE_BY_SIDE = 512          # so many lanes are walked together, if there are enough samples
+    SIDE_BY_SIDE = 1024         # so many lanes are walked together, if there are enough samples
 
 cdef struct Work:
     Room rooms[ROOMS]
@@ -216,6 +216,12 @@ cdef struct Work:
     int64_t *begins             # of samples that are walked together: where their arrivals start
     Gap *gaps                   # where they are
     Search search
+    double *u                   # of all their lanes
+    double *e
+    double *i
+    double *free_at             # infinity below zero: not clamped
+    double *streak              # spikes in quick succession
+    int64_t *shot               # the latest one
     Shot *shots
     Py_ssize_t n_shots
     Py_ssize_t failed           # sample that cannot be walked
@@ -235,20 +241,25 @@ cdef int room_for_lanes(Work *w, Py_ssize_t padded, Py_ssize_t sources) noexcept
         w.lane[x] = data + x * padded
     return 0
 
-cdef int room_for_search(Work *w, Py_ssize_t lanes, Py_ssize_t samples) noexcept nogil:
+cdef int room_for_samples(Work *w, Py_ssize_t lanes, Py_ssize_t samples) noexcept nogil:
+    """Samples that are walked together."""
     cdef Search *s = &w.search
-    cdef double *data = <double *> take(&w.rooms[10], 15 * lanes * sizeof(double))
+    cdef double *data = <double *> take(&w.rooms[10], 21 * lanes * sizeof(double))
     cdef int32_t *ints = <int32_t *> take(&w.rooms[11], 2 * lanes * sizeof(int32_t))
     w.begins = <int64_t *> take(&w.rooms[12], (samples + 1) * sizeof(int64_t))
     w.gaps = <Gap *> take(&w.rooms[13], samples * sizeof(Gap))
     if data == NULL or ints == NULL or w.begins == NULL or w.gaps == NULL:
         return -1
-    s.sample, s.neuron, s.open = ints, ints + lanes, <int64_t *> (data + 14 * lanes)
+    w.u, w.e, w.i, w.free_at, w.streak = data, data + lanes, data + 2 * lanes, data + 3 * lanes, data + 4 * lanes
+    data += 5 * lanes
     s.dt, s.e0, s.i0, s.d, s.c = data, data + lanes, data + 2 * lanes, data + 3 * lanes, data + 4 * lanes
     data += 5 * lanes
     s.origin, s.u, s.e, s.i = data, data + lanes, data + 2 * lanes, data + 3 * lanes
     data += 4 * lanes
     s.U, s.E, s.I, s.spike, s.slope = data, data + lanes, data + 2 * lanes, data + 3 * lanes, data + 4 * lanes
+    data += 5 * lanes
+    s.open, w.shot = <int64_t *> data, <int64_t *> data + lanes
+    s.sample, s.neuron = ints, ints + lanes
     return 0
 
 cdef int room_for_gaps(Work *w, Py_ssize_t n) noexcept nogil:
@@ -350,11 +361,6 @@ cdef int walk(Work *w, const Lanes *l, const Cable *cables, Py_ssize_t samples, 
     are those from w.begins[s] to w.begins[s + 1], one gap more than arrivals. Cost: O(lanes) per arrival, one crossing per
     spike."""
     cdef Py_ssize_t lanes = samples * l.padded, g, x, steps = 0, listed
-    cdef double *u = w.lane[0]
-    cdef double *e = w.lane[1]
-    cdef double *i = w.lane[2]
-    cdef double *free_at = w.lane[3]
-    cdef double *streak = w.lane[4]
     cdef const Arrival *arrivals
     cdef Gap *gap
     cdef int64_t first, n
@@ -362,14 +368,14 @@ cdef int walk(Work *w, const Lanes *l, const Cable *cables, Py_ssize_t samples, 
     if room_for_gaps(w, w.n + samples):
         return NO_MEMORY
     for x in range(samples):
-        begin(l, u + x * l.padded, e + x * l.padded, i + x * l.padded)
+        begin(l, w.u + x * l.padded, w.e + x * l.padded, w.i + x * l.padded)
         first, n = w.begins[x], w.begins[x + 1] - w.begins[x]
         gaps_between(w.arrivals + first, n, T, w.dt + first + x)
         w.gaps[x].t1, w.gaps[x].w, w.gaps[x].interval = 0.0, NULL, first + x - 1
         steps = max(steps, n + 1)
     eventsim_factors(w.n + samples, w.dt, l.rates, w.f)
     for x in range(lanes):
-        free_at[x], streak[x] = -INFINITY, 0.0
+        w.free_at[x], w.streak[x] = -INFINITY, 0.0
     for g in range(steps):
         for x in range(samples):
             gap, arrivals, n = &w.gaps[x], w.arrivals + w.begins[x], w.begins[x + 1] - w.begins[x]
@@ -377,13 +383,14 @@ cdef int walk(Work *w, const Lanes *l, const Cable *cables, Py_ssize_t samples, 
                 gap.interval = gap.interval + 1 if g <= n else -1
                 gap.t0, gap.t1 = gap.t1, arrivals[g].time if g < n else T
                 gap.w = cables[arrivals[g - 1].cable].w + arrivals[g - 1].synapse if 0 < g <= n else NULL
-        listed = eventsim_gaps(samples, l.n, l.padded, w.gaps, l.rates, w.f, l.k, l.d, l.c, free_at, u, e, i, w.search)
+        listed = eventsim_gaps(samples, l.n, l.padded, w.gaps, l.rates, w.f, l.k, l.d, l.c, w.free_at, w.u, w.e, w.i,
+                               w.search)
         if listed:
-            code = spikes_of_gaps(w, l, listed, T, u, free_at, streak)
+            code = spikes_of_gaps(w, l, listed, T)
             if code:
                 return code
     for x in range(lanes):
-        if not isfinite(u[x] + (e[x] + i[x])):
+        if not isfinite(w.u[x] + (w.e[x] + w.i[x])):
             w.failed = x // l.padded
             return NOT_FINITE
     return 0
@@ -396,8 +403,7 @@ cdef inline bint silenced(Py_ssize_t n, const double *free_at, double T) noexcep
             return False
     return True
 
-cdef int spikes_of_gaps(Work *w, const Lanes *l, Py_ssize_t n, double T, double *u, double *free_at,
-                        double *streak) noexcept nogil:
+cdef int spikes_of_gaps(Work *w, const Lanes *l, Py_ssize_t n, double T) noexcept nogil:
     """The first n lanes of w.search may spike in the gaps of their samples, or are released: again and again until none does."""
     cdef Search s = w.search
     cdef Py_ssize_t x, j, lane, open
@@ -412,9 +418,9 @@ cdef int spikes_of_gaps(Work *w, const Lanes *l, Py_ssize_t n, double T, double 
             open = 0
             for x in range(n):
                 lane = s.sample[x] * l.padded + s.neuron[x]
-                if free_at[lane] > -INFINITY:
-                    u[lane] = s.U[x]
-                    w.shots[w.last[lane]].fired.release, free_at[lane] = s.slope[x], -INFINITY
+                if w.free_at[lane] > -INFINITY:
+                    w.u[lane] = s.U[x]
+                    w.shots[w.shot[lane]].fired.release, w.free_at[lane] = s.slope[x], -INFINITY
                 if s.open[x]:
                     search_move(s, open, x)
                     open += 1
@@ -433,18 +439,18 @@ cdef int spikes_of_gaps(Work *w, const Lanes *l, Py_ssize_t n, double T, double 
             shot.fired.slope, shot.fired.release = s.slope[x], 0.0
             if shot.fired.time == 0.0:      # above threshold from the start: nothing moves this spike
                 shot.fired.slope = INFINITY
-            streak[lane] = streak[lane] + 1.0 if s.spike[x] < RUNAWAY_ISI and l.t_ref[j] < RUNAWAY_ISI else 0.0
-            if streak[lane] > RUNAWAY:
+            w.streak[lane] = w.streak[lane] + 1.0 if s.spike[x] < RUNAWAY_ISI and l.t_ref[j] < RUNAWAY_ISI else 0.0
+            if w.streak[lane] > RUNAWAY:
                 w.failed = s.sample[x]
                 return RAN_AWAY
-            w.last[lane] = w.n_shots
+            w.shot[lane] = w.n_shots
             w.n_shots += 1
-            free_at[lane], u[lane] = shot.fired.time + l.t_ref[j], l.r[j]
-            if free_at[lane] < gap.t1:
+            w.free_at[lane], w.u[lane] = shot.fired.time + l.t_ref[j], l.r[j]
+            if w.free_at[lane] < gap.t1:
                 search_move(s, open, x)
-                s.origin[open], s.u[open], s.open[open] = free_at[lane] - gap.t0, l.r[j], 0
+                s.origin[open], s.u[open], s.open[open] = w.free_at[lane] - gap.t0, l.r[j], 0
                 open += 1
-            elif silenced(l.n, free_at + (lane - j), T):
+            elif silenced(l.n, w.free_at + (lane - j), T):
                 w.gaps[s.sample[x]].interval = -1
         n, clamped = open, True
     return 0
