@@ -70,6 +70,11 @@ class SpikeTrains:
                 raise IndexError(f"SpikeTrains: sample {key} of {len(self)}")
             part = slice(self.starts[key % len(self)], self.starts[key % len(self) + 1])
             return self.times[part], self.ids[part]
+        if isinstance(key, slice) and key.step in (None, 1):
+            lo, hi, _ = key.indices(len(self))
+            starts = self.starts[lo : max(lo, hi) + 1]
+            part = slice(starts[0], starts[-1])
+            return SpikeTrains(self.times[part], self.ids[part], starts - starts[0])
         chosen = np.arange(len(self))[key]
         counts = self.starts[chosen + 1] - self.starts[chosen]
         starts = np.concatenate([[0], np.cumsum(counts)])

@@ -1,7 +1,9 @@
 """Speed and memory of gradients: each measurement returns {"value", "unit", ...}."""
 
 import resource
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +15,8 @@ from eventsim.networks import fly_brain, yin_yang
 
 from .learn import Task
 from .tasks import TASKS
+
+HERE = Path(__file__).parent
 
 
 def clocks():
@@ -138,3 +142,19 @@ MEASUREMENTS = {
     "memory_yin_yang": memory,
     "speed_fly_brain": fly,
 }
+
+
+def snntorch():
+    """What the peer needs for the work of `yin_yang_speed`."""
+    sys.path.insert(0, str(HERE.parents[1] / "tests" / "validate"))
+    import peers
+
+    X, labels = yin_yang.data()
+    trains = yin_yang.spikes(X[:1024])
+    times = np.zeros((1024, 5))
+    times[np.repeat(np.arange(1024), np.diff(trains.starts)), trains.ids] = trains.times
+    job = dict(X=times, labels=labels[:1024], duration=40.0, batches=[32, 256], rounds=3)
+    return peers.run("snntorch", HERE / "peer_snntorch.py", **job)
+
+
+PEERS = {"speed_yin_yang": {"snntorch": snntorch}}

@@ -39,7 +39,8 @@ cdef struct CableBack:
     double *pull                # of the spikes of the sample, or NULL
 
 cdef struct Back:               # costates of the lanes
-    Py_ssize_t n
+    Py_ssize_t n, padded
+    Py_ssize_t used             # of the first ten arrays, from pu on
     Rates q
     bint rates                  # are the gradients by the time constants asked for?
     bint drive                  # by the constant current?
@@ -64,7 +65,8 @@ cdef inline Adjoint adjoint_at(double *x, Py_ssize_t n, Py_ssize_t j) noexcept n
 
 cdef void retreat(Back *b, const Work *w, const Lanes *l, Py_ssize_t interval, const Loss *loss, double t0, Py_ssize_t lo,
                   Py_ssize_t n, Adjoint *grad) noexcept nogil:
-    """Lanes lo..lo+n from the end to the start t0 of an interval: the transpose of the flow, and what the loss adds in it."""
+    """Lanes lo..lo+n, one or all, from the end to the start t0 of an interval: the transpose of the flow, and what the loss adds
+    in it."""
     cdef Factors f = w.f
     if w.dt[interval] == 0.0:
         return
@@ -74,7 +76,7 @@ cdef void retreat(Back *b, const Work *w, const Lanes *l, Py_ssize_t interval, c
         for j in range(lo, lo + n):
             b.pd[j] += b.pu[j] * w.f.k0[interval]
     if n > 1:
-        eventsim_gap_back(n, b.q, w.f, interval, b.pu + lo, b.pe + lo, b.pi + lo)
+        eventsim_gap_back(b.padded, b.q, w.f, interval, b.pu, b.pe, b.pi)
     else:                       # the same without a call
         b.pe[lo] = b.pe[lo] * f.e[interval] + b.pu[lo] * f.ke[interval]
         if b.pi != b.pe:
@@ -165,7 +167,7 @@ cdef int own_intervals(Work *w, const Lanes *l, double T, Py_ssize_t n_own) noex
     cdef int64_t *latest = w.last
     cdef Own *own
     sort_by_time(w.own, n_own)
-    if prepare_gaps(w, l.rates, T, 2 * n_own):
+    if prepare_gaps(w, T, 2 * n_own):
         return -1
     for x in range(l.n):
         latest[x] = -1
@@ -195,7 +197,7 @@ cdef int walk_back(Work *w, const Lanes *l, const Cable *cables, double T, const
     cdef Own *own
     cdef int64_t *latest = w.last
     cdef int64_t *mark = w.last + l.padded
-    b.n, b.q, b.rates, b.drive = l.n, l.rates, rates, drive
+    b.n, b.padded, b.q, b.rates, b.drive, b.used = l.n, l.padded, l.rates, rates, drive, ADJOINTS if rates else 4
     b.pu, b.pe, b.pi, b.pd, b.live = w.lane[0], w.lane[1], w.lane[2], w.lane[3], w.lane[10]
     b.ru, b.re, b.ri, b.rd, b.qe, b.qi = w.lane[4], w.lane[5], w.lane[6], w.lane[7], w.lane[8], w.lane[9]
     if l.rates.b_e == l.rates.b_i:
@@ -220,9 +222,9 @@ cdef int walk_back(Work *w, const Lanes *l, const Cable *cables, double T, const
         if squares.states == NULL:
             return -1
         watch(w, l, cables, n_own, &squares)
+    for x in range(ADJOINTS):
+        memset(w.lane[x], 0, l.padded * sizeof(double))
     for j in range(l.n):
-        for x in range(ADJOINTS):
-            w.lane[x][j] = 0.0
         b.live[j], mark[j] = 1.0, -1
     for x in range(n_own):                                  # the last of each lane: is it a spike?
         if w.own[x].rank >= 0:
@@ -249,10 +251,10 @@ cdef int walk_back(Work *w, const Lanes *l, const Cable *cables, double T, const
             for s in range(touched):
                 j = w.list[s]
                 retreat(&b, w, l, lower + latest[j], loss, t0, j, 1, grad)
-                exchange(w, save + s * (ADJOINTS + 1), j, grad, True)
+                exchange(w, &b, save + s * (ADJOINTS + 1), j, grad, True)
             retreat(&b, w, l, g, loss, t0, 0, l.n, grad)
             for s in range(touched):
-                exchange(w, save + s * (ADJOINTS + 1), w.list[s], grad, False)
+                exchange(w, &b, save + s * (ADJOINTS + 1), w.list[s], grad, False)
         if g > 0:
             arrival = &w.arrivals[g - 1]
             if arrival.cable >= 0:
@@ -279,14 +281,14 @@ cdef int walk_back(Work *w, const Lanes *l, const Cable *cables, double T, const
             grad.b_i[j] -= l.i[j] * b.qi[j]
     return 0
 
-cdef inline void exchange(Work *w, double *save, Py_ssize_t j, Adjoint *grad, bint away) noexcept nogil:
+cdef inline void exchange(Work *w, const Back *b, double *save, Py_ssize_t j, Adjoint *grad, bint away) noexcept nogil:
     """Put the costates of a lane away, or back, and what it gathered while clamped."""
     cdef Py_ssize_t x
     if away:
         save[ADJOINTS] = grad.r[j]
     else:
         grad.r[j] = save[ADJOINTS]
-    for x in range(ADJOINTS):
+    for x in range(b.used):
         if away:
             save[x] = w.lane[x][j]
         else:

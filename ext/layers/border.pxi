@@ -140,22 +140,23 @@ cdef class LayerChunk:
         """All spikes of all stages."""
         cdef Work w
         cdef const int32_t[::1] order = np.array(self.net.order, np.int32)
-        cdef Py_ssize_t sample, k, failed = 0, where = 0
+        cdef Py_ssize_t sample, k, together, failed = 0, where = 0
         cdef Stage *s
+        cdef Tape *tape
         cdef int code = 0
         memset(&w, 0, sizeof(Work))
         with nogil:
             code = self.room(&w)
-            for sample in range(self.n):
-                for k in range(order.shape[0]):
-                    s = &self.net.stages[order[k]]
-                    if s.source:
-                        continue
-                    if s.spikes and s.n > 0 and code == 0:
-                        code = stage_forward(&w, s, self.tapes, sample, self.duration)
-                        if code:
-                            failed, where = order[k], self.first + sample
-                    self.tapes[s.population].starts[sample + 1] = self.tapes[s.population].n
+            for k in range(order.shape[0]):
+                s, tape = &self.net.stages[order[k]], &self.tapes[order[k]]
+                if s.source or not s.spikes or s.n == 0:
+                    continue
+                together = max(1, SIDE_BY_SIDE // (s.stride if s.rows else BLOCK))
+                sample = 0
+                while sample < self.n and code == 0:
+                    code = stage_forward(&w, s, self.tapes, sample, min(together, self.n - sample), self.duration)
+                    failed, where = order[k], self.first + sample + w.failed
+                    sample += together
             done(&w)
         if code == NOT_FINITE:
             raise RuntimeError(f"LayerRuns: a state of population {failed} is not finite any more in sample {where}; check its "
@@ -170,7 +171,9 @@ cdef class LayerChunk:
         cdef Py_ssize_t k, widest = BLOCK
         for k in range(self.net.n_stages):
             widest = max(widest, self.net.stages[k].stride)
-        return room_for_lanes(w, widest, self.net.n_sources)
+        # a block more, for arrays a multiple of 4 KiB apart share few places in the cache
+        return (room_for_lanes(w, widest + BLOCK, self.net.n_sources)
+                or room_for_samples(w, max(widest, SIDE_BY_SIDE) + BLOCK, SIDE_BY_SIDE // BLOCK))
 
     def spikes(self, int population):
         """sample, time, neuron, slope of the spikes of a population."""
@@ -223,6 +226,7 @@ cdef class LayerChunk:
                     when[sample, tape.spikes[k].rank] = INFINITY
                 for j in range(1 if s.rows else s.n):
                     l = lanes_of(s) if s.rows else lane_of(s, j, block)
+                    w.n = 0
                     code = code or gather(&w, s, self.tapes, sample, -1 if s.rows else j, self.duration, NULL, 0)
                     code = code or maxima(&w, &l, s.cables, self.duration, &best[self.first + sample, j], &when[sample, j],
                                           &kink[sample, j], &rise[sample, j])
@@ -269,6 +273,7 @@ cdef class LayerChunk:
                     l = lanes_of(s) if s.rows else lane_of(s, j, block)
                     n = self.mine(&w, s, sample, -1 if s.rows else j)
                     m = tape.starts[sample + 1] - tape.starts[sample]
+                    w.n = 0
                     if code or n < 0 or gather(&w, s, self.tapes, sample, -1 if s.rows else j, self.duration, looks, v.n_looks):
                         code = -1
                         break
@@ -375,6 +380,7 @@ cdef class LayerChunk:
                     for j in range(1 if s.rows else s.n):
                         l = lanes_of(s) if s.rows else lane_of(s, j, block)
                         n = self.mine(&w, s, sample, -1 if s.rows else j)
+                        w.n = 0
                         if n < 0 or gather(&w, s, self.tapes, sample, -1 if s.rows else j, self.duration, loss.looks,
                                            loss.n_looks):
                             code = -1

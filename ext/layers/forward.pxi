@@ -28,13 +28,34 @@ cdef extern from "lanes.h" nogil:
         double *ki
         double *k0
     void eventsim_factors(int64_t n, const double *dt, Rates q, Factors f)
+    ctypedef struct Gap:
+        double t0, t1
+        int64_t interval
+        const double *w
+    ctypedef struct Search:
+        int32_t *sample
+        int32_t *neuron
+        int64_t *open
+        double *dt
+        double *e0
+        double *i0
+        double *d
+        double *c
+        double *origin
+        double *u
+        double *e
+        double *i
+        double *U
+        double *E
+        double *I
+        double *spike
+        double *slope
+    void search_move(Search s, int64_t x, int64_t y)
     void eventsim_receive(int64_t n, Rates q, const double *w, const double *k, double *e, double *i)
-    int64_t eventsim_gap(int64_t n, double t0, double t1, Rates q, Factors f, int64_t g, const double *u, const double *e,
-                         const double *i, const double *d, const double *c, const double *free, double *U, double *E, double *I,
-                         int32_t *list)
-    void eventsim_crossings(int64_t n, double dt, double m, Rates q, double resolution, const double *origin, const double *u,
-                            const double *e, const double *i, const double *d, const double *c, const double *E,
-                            const double *I, double *U, double *spike, double *slope, double *start)
+    int64_t eventsim_gaps(int64_t samples, int64_t n, int64_t stride, const Gap *gaps, Rates q, Factors f, const double *k,
+                          const double *d, const double *c, const double *free, double *u, double *e, double *i, Search s)
+    void eventsim_release(int64_t n, Rates q, Search s)
+    void eventsim_crossings(int64_t n, Rates q, double resolution, Search s)
     void eventsim_gap_back(int64_t n, Rates q, Factors f, int64_t g, double *pu, double *pe, double *pi)
     void eventsim_receive_back(int64_t n, Rates q, const double *w, const double *k, const double *pe, const double *pi,
                                double *dw)
@@ -51,6 +72,10 @@ cdef struct Fired:              # a spike on the tape of a population
     int64_t rank                # neuron
     double slope                # u' just before it [mV/ms]; of an input: its place in the batch
     double release              # u' at the end of its refractoriness
+
+cdef struct Shot:               # a spike of a sample that is walked together with others
+    Fired fired
+    int64_t sample
 
 cdef struct Arrival:            # of one spike at the lanes
     double time
@@ -174,8 +199,9 @@ cdef void *take(Room *r, size_t size) noexcept nogil:
     return data
 
 cdef enum:
-    ROOMS = 11
-    LANE_ARRAYS = 32
+    ROOMS = 15
+    LANE_ARRAYS = 24
+    SIDE_BY_SIDE = 1024         # so many lanes are walked together, if there are enough samples
 
 cdef struct Work:
     Room rooms[ROOMS]
@@ -185,9 +211,20 @@ cdef struct Work:
     Factors f
     double *lane[LANE_ARRAYS]
     int32_t *list
-    int32_t *item
     int64_t *last
     int32_t *head
+    int64_t *begins             # of samples that are walked together: where their arrivals start
+    Gap *gaps                   # where they are
+    Search search
+    double *u                   # of all their lanes
+    double *e
+    double *i
+    double *free_at             # infinity below zero: not clamped
+    double *streak              # spikes in quick succession
+    int64_t *shot               # the latest one
+    Shot *shots
+    Py_ssize_t n_shots
+    Py_ssize_t failed           # sample that cannot be walked
     int32_t *mine               # spikes of the sample that are the lanes'
     Own *own
     double *pull                # dL/dt of the release of each spike
@@ -195,14 +232,34 @@ cdef struct Work:
 cdef int room_for_lanes(Work *w, Py_ssize_t padded, Py_ssize_t sources) noexcept nogil:
     cdef Py_ssize_t x
     cdef double *data = <double *> take(&w.rooms[0], LANE_ARRAYS * padded * sizeof(double))
-    w.list = <int32_t *> take(&w.rooms[1], 2 * padded * sizeof(int32_t))
+    w.list = <int32_t *> take(&w.rooms[1], padded * sizeof(int32_t))
     w.last = <int64_t *> take(&w.rooms[2], 2 * padded * sizeof(int64_t))
     w.head = <int32_t *> take(&w.rooms[3], (sources + 1) * sizeof(int32_t))
     if data == NULL or w.list == NULL or w.last == NULL or w.head == NULL:
         return -1
     for x in range(LANE_ARRAYS):
         w.lane[x] = data + x * padded
-    w.item = w.list + padded
+    return 0
+
+cdef int room_for_samples(Work *w, Py_ssize_t lanes, Py_ssize_t samples) noexcept nogil:
+    """Samples that are walked together."""
+    cdef Search *s = &w.search
+    cdef double *data = <double *> take(&w.rooms[10], 21 * lanes * sizeof(double))
+    cdef int32_t *ints = <int32_t *> take(&w.rooms[11], 2 * lanes * sizeof(int32_t))
+    w.begins = <int64_t *> take(&w.rooms[12], (samples + 1) * sizeof(int64_t))
+    w.gaps = <Gap *> take(&w.rooms[13], samples * sizeof(Gap))
+    if data == NULL or ints == NULL or w.begins == NULL or w.gaps == NULL:
+        return -1
+    w.u, w.e, w.i, w.free_at, w.streak = data, data + lanes, data + 2 * lanes, data + 3 * lanes, data + 4 * lanes
+    data += 5 * lanes
+    s.dt, s.e0, s.i0, s.d, s.c = data, data + lanes, data + 2 * lanes, data + 3 * lanes, data + 4 * lanes
+    data += 5 * lanes
+    s.origin, s.u, s.e, s.i = data, data + lanes, data + 2 * lanes, data + 3 * lanes
+    data += 4 * lanes
+    s.U, s.E, s.I, s.spike, s.slope = data, data + lanes, data + 2 * lanes, data + 3 * lanes, data + 4 * lanes
+    data += 5 * lanes
+    s.open, w.shot = <int64_t *> data, <int64_t *> data + lanes
+    s.sample, s.neuron = ints, ints + lanes
     return 0
 
 cdef int room_for_gaps(Work *w, Py_ssize_t n) noexcept nogil:
@@ -226,13 +283,12 @@ cdef int room_for_spikes(Tape *tape, int64_t extra) noexcept nogil:
 
 cdef int gather(Work *w, const Stage *s, Tape *tapes, Py_ssize_t sample, Py_ssize_t neuron, double T,
                 const double *looks, Py_ssize_t n_looks) noexcept nogil:
-    """The arrivals of one sample before T at a whole stage (neuron < 0) or at one neuron, in order."""
-    cdef Py_ssize_t q, x, n = n_looks
+    """The arrivals of one sample before T at a whole stage (neuron < 0) or at one neuron, in order, behind those at hand."""
+    cdef Py_ssize_t q, x, first = w.n, n = w.n + n_looks
     cdef int64_t z
     cdef const Cable *cable
     cdef const Tape *tape
     cdef const Fired *spike
-    w.n = 0
     for q in range(s.n_cables):
         tape = &tapes[s.cables[q].pre]
         n += tape.starts[sample + 1] - tape.starts[sample]
@@ -261,7 +317,7 @@ cdef int gather(Work *w, const Stage *s, Tape *tapes, Py_ssize_t sample, Py_ssiz
     for x in range(n_looks):
         if append(w, n, looks[x], x, -1, 0, T):
             return -1
-    sort_by_time(w.arrivals, w.n)
+    sort_by_time(w.arrivals + first, w.n - first)
     return 0
 
 cdef inline int append(Work *w, Py_ssize_t expected, double time, int64_t synapse, Py_ssize_t cable, Py_ssize_t spike,
@@ -277,16 +333,20 @@ cdef inline int append(Work *w, Py_ssize_t expected, double time, int64_t synaps
     w.n += 1
     return 0
 
-cdef int prepare_gaps(Work *w, Rates q, double T, Py_ssize_t extra) noexcept nogil:
-    """Gap g lies between arrivals g - 1 and g: their lengths, with room for `extra` more intervals."""
+cdef void gaps_between(const Arrival *arrivals, Py_ssize_t n, double T, double *dt) noexcept nogil:
+    """Gap g lies between arrivals g - 1 and g: the lengths of all n + 1."""
     cdef Py_ssize_t g
     cdef double t0 = 0.0, t1
+    for g in range(n + 1):
+        t1 = arrivals[g].time if g < n else T
+        dt[g] = t1 - t0
+        t0 = t1
+
+cdef int prepare_gaps(Work *w, double T, Py_ssize_t extra) noexcept nogil:
+    """The gaps of one sample, with room for `extra` more intervals."""
     if room_for_gaps(w, w.n + 1 + extra):
         return -1
-    for g in range(w.n + 1):
-        t1 = w.arrivals[g].time if g < w.n else T
-        w.dt[g] = t1 - t0
-        t0 = t1
+    gaps_between(w.arrivals, w.n, T, w.dt)
     return 0
 
 cdef inline void begin(const Lanes *l, double *u, double *e, double *i) noexcept nogil:
@@ -296,43 +356,42 @@ cdef inline void begin(const Lanes *l, double *u, double *e, double *i) noexcept
     for j in range(l.padded):
         u[j], e[j], i[j] = l.u[j], l.e[j] + l.i[j] if one else l.e[j], 0.0 if one else l.i[j]
 
-cdef int walk(Work *w, const Lanes *l, const Cable *cables, double T, Tape *tape) noexcept nogil:
-    """From arrival to arrival: append the spikes of the lanes. Cost: O(lanes) per arrival, one solver call per spike."""
-    cdef double *u = w.lane[0]
-    cdef double *e = w.lane[1]
-    cdef double *i = w.lane[2]
-    cdef double *U = w.lane[3]
-    cdef double *E = w.lane[4]
-    cdef double *I = w.lane[5]
-    cdef double *free_at = w.lane[6]
-    cdef double *streak = w.lane[20]
-    cdef Py_ssize_t g, j, listed
-    cdef double t0 = 0.0, t1
+cdef int walk(Work *w, const Lanes *l, const Cable *cables, Py_ssize_t samples, double T) noexcept nogil:
+    """From arrival to arrival, several samples side by side: append the spikes of the lanes to w.shots. The arrivals of sample s
+    are those from w.begins[s] to w.begins[s + 1], one gap more than arrivals. Cost: O(lanes) per arrival, one crossing per
+    spike."""
+    cdef Py_ssize_t lanes = samples * l.padded, g, x, steps = 0, listed
+    cdef const Arrival *arrivals
+    cdef Gap *gap
+    cdef int64_t first, n
     cdef int code
-    if prepare_gaps(w, l.rates, T, 0):
+    if room_for_gaps(w, w.n + samples):
         return NO_MEMORY
-    eventsim_factors(w.n + 1, w.dt, l.rates, w.f)
-    begin(l, u, e, i)
-    for j in range(l.padded):
-        free_at[j], I[j], streak[j] = -INFINITY, 0.0, 0.0
-    for g in range(w.n + 1):
-        t1 = w.arrivals[g].time if g < w.n else T
-        if w.dt[g] > 0.0:
-            listed = eventsim_gap(l.padded, t0, t1, l.rates, w.f, g, u, e, i, l.d, l.c, free_at, U, E, I, w.list)
-            if listed:
-                code = spikes_of_gap(w, l, t0, t1, w.f.m[g], listed, u, e, i, U, E, I, free_at, tape)
-                if code:
-                    return code
-            u, U = U, u
-            e, E = E, e
-            i, I = I, i
-            if listed and silenced(l.n, free_at, T):
-                break
-        if g < w.n:
-            eventsim_receive(l.n, l.rates, cables[w.arrivals[g].cable].w + w.arrivals[g].synapse, l.k, e, i)
-        t0 = t1
-    for j in range(l.n):
-        if not isfinite(u[j] + (e[j] + i[j])):
+    for x in range(samples):
+        begin(l, w.u + x * l.padded, w.e + x * l.padded, w.i + x * l.padded)
+        first, n = w.begins[x], w.begins[x + 1] - w.begins[x]
+        gaps_between(w.arrivals + first, n, T, w.dt + first + x)
+        w.gaps[x].t1, w.gaps[x].w, w.gaps[x].interval = 0.0, NULL, first + x - 1
+        steps = max(steps, n + 1)
+    eventsim_factors(w.n + samples, w.dt, l.rates, w.f)
+    for x in range(lanes):
+        w.free_at[x], w.streak[x] = -INFINITY, 0.0
+    for g in range(steps):
+        for x in range(samples):
+            gap, arrivals, n = &w.gaps[x], w.arrivals + w.begins[x], w.begins[x + 1] - w.begins[x]
+            if gap.interval >= 0 or g == 0:
+                gap.interval = gap.interval + 1 if g <= n else -1
+                gap.t0, gap.t1 = gap.t1, arrivals[g].time if g < n else T
+                gap.w = cables[arrivals[g - 1].cable].w + arrivals[g - 1].synapse if 0 < g <= n else NULL
+        listed = eventsim_gaps(samples, l.n, l.padded, w.gaps, l.rates, w.f, l.k, l.d, l.c, w.free_at, w.u, w.e, w.i,
+                               w.search)
+        if listed:
+            code = spikes_of_gaps(w, l, listed, T)
+            if code:
+                return code
+    for x in range(lanes):
+        if not isfinite(w.u[x] + (w.e[x] + w.i[x])):
+            w.failed = x // l.padded
             return NOT_FINITE
     return 0
 
@@ -344,78 +403,93 @@ cdef inline bint silenced(Py_ssize_t n, const double *free_at, double T) noexcep
             return False
     return True
 
-cdef int spikes_of_gap(Work *w, const Lanes *l, double t0, double t1, double m, Py_ssize_t n, const double *u, const double *e,
-                       const double *i, double *U, const double *E, const double *I, double *free_at,
-                       Tape *tape) noexcept nogil:
-    """The listed lanes may spike between t0 and t1, or are released: again and again until none does."""
-    cdef double *origin = w.lane[8]
-    cdef double *u0 = w.lane[9]
-    cdef double *e0 = w.lane[10]
-    cdef double *i0 = w.lane[11]
-    cdef double *d = w.lane[12]
-    cdef double *c = w.lane[13]
-    cdef double *spike = w.lane[14]
-    cdef double *slope = w.lane[15]
-    cdef double *start = w.lane[16]
-    cdef double *u1 = w.lane[17]
-    cdef double *e1 = w.lane[18]
-    cdef double *i1 = w.lane[19]
-    cdef double *streak = w.lane[20]
-    cdef double dt = t1 - t0
-    cdef Py_ssize_t x, j, more
-    cdef Fired *s
+cdef int spikes_of_gaps(Work *w, const Lanes *l, Py_ssize_t n, double T) noexcept nogil:
+    """The first n lanes of w.search may spike in the gaps of their samples, or are released: again and again until none does."""
+    cdef Search s = w.search
+    cdef Py_ssize_t x, j, lane, open
+    cdef bint clamped = False
+    cdef Shot *shot
+    cdef const Gap *gap
     for x in range(n):
-        j = w.item[x] = w.list[x]
-        origin[x] = max(free_at[j] - t0, 0.0)
-        u0[x] = u[j]
+        clamped |= not s.open[x]
     while n:
-        for x in range(n):
-            j = w.item[x]
-            e0[x], i0[x], d[x], c[x] = e[j], i[j], l.d[j], l.c[j]
-            u1[x], e1[x], i1[x] = U[j], E[j], I[j]
-        for x in range(n, (n + BLOCK - 1) // BLOCK * BLOCK):
-            origin[x], u0[x], e0[x], i0[x], d[x], c[x], u1[x], e1[x], i1[x] = 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0
-        eventsim_crossings(n, dt, m, l.rates, CLOSE, origin, u0, e0, i0, d, c, e1, i1, u1, spike, slope, start)
-        if room_for_spikes(tape, n):
+        if clamped:
+            eventsim_release(n, l.rates, s)
+            open = 0
+            for x in range(n):
+                lane = s.sample[x] * l.padded + s.neuron[x]
+                if w.free_at[lane] > -INFINITY:
+                    w.u[lane] = s.U[x]
+                    w.shots[w.shot[lane]].fired.release, w.free_at[lane] = s.slope[x], -INFINITY
+                if s.open[x]:
+                    search_move(s, open, x)
+                    open += 1
+            n = open
+        eventsim_crossings(n, l.rates, CLOSE, s)
+        w.shots = <Shot *> take(&w.rooms[14], (w.n_shots + n) * sizeof(Shot))
+        if w.shots == NULL:
             return NO_MEMORY
-        more = 0
+        open = 0
         for x in range(n):
-            j = w.item[x]
-            if free_at[j] > -INFINITY:
-                tape.spikes[w.last[j]].release = start[x]
-                free_at[j] = -INFINITY
-            U[j] = u1[x]
-            if spike[x] < INFINITY:
-                s = &tape.spikes[tape.n]
-                s.time, s.rank, s.slope, s.release = t0 + (origin[x] + spike[x]), l.first + j, slope[x], 0.0
-                if s.time == 0.0:       # above threshold from the start: nothing moves this spike
-                    s.slope = INFINITY
-                streak[j] = streak[j] + 1.0 if spike[x] < RUNAWAY_ISI and l.t_ref[j] < RUNAWAY_ISI else 0.0
-                if streak[j] > RUNAWAY:
-                    return RAN_AWAY
-                w.last[j] = tape.n
-                tape.n += 1
-                free_at[j], U[j] = s.time + l.t_ref[j], l.r[j]
-                if free_at[j] < t1:
-                    w.item[more], origin[more], u0[more] = <int32_t> j, free_at[j] - t0, l.r[j]
-                    more += 1
-        n = more
+            if s.spike[x] == INFINITY:
+                continue
+            j, lane, gap = s.neuron[x], s.sample[x] * l.padded + s.neuron[x], &w.gaps[s.sample[x]]
+            shot = &w.shots[w.n_shots]
+            shot.sample, shot.fired.time, shot.fired.rank = s.sample[x], gap.t0 + (s.origin[x] + s.spike[x]), l.first + j
+            shot.fired.slope, shot.fired.release = s.slope[x], 0.0
+            if shot.fired.time == 0.0:      # above threshold from the start: nothing moves this spike
+                shot.fired.slope = INFINITY
+            w.streak[lane] = w.streak[lane] + 1.0 if s.spike[x] < RUNAWAY_ISI and l.t_ref[j] < RUNAWAY_ISI else 0.0
+            if w.streak[lane] > RUNAWAY:
+                w.failed = s.sample[x]
+                return RAN_AWAY
+            w.shot[lane] = w.n_shots
+            w.n_shots += 1
+            w.free_at[lane], w.u[lane] = shot.fired.time + l.t_ref[j], l.r[j]
+            if w.free_at[lane] < gap.t1:
+                search_move(s, open, x)
+                s.origin[open], s.u[open], s.open[open] = w.free_at[lane] - gap.t0, l.r[j], 0
+                open += 1
+            elif silenced(l.n, w.free_at + (lane - j), T):
+                w.gaps[s.sample[x]].interval = -1
+        n, clamped = open, True
     return 0
 
-cdef int stage_forward(Work *w, const Stage *s, Tape *tapes, Py_ssize_t sample, double T) noexcept nogil:
-    """The spikes of one stage in one sample, sorted."""
+cdef int stage_forward(Work *w, const Stage *s, Tape *tapes, Py_ssize_t first, Py_ssize_t samples, double T) noexcept nogil:
+    """The spikes of one stage in some samples, sorted."""
     cdef Tape *tape = &tapes[s.population]
-    cdef int64_t first = tape.n
     cdef double block[CONSTANTS * BLOCK]
-    cdef Py_ssize_t j
+    cdef Py_ssize_t j, x
+    cdef int64_t *starts = tape.starts + first
+    cdef int64_t n
     cdef Lanes l
     cdef int code
+    w.n_shots = 0
     for j in range(1 if s.rows else s.n):
         l = lanes_of(s) if s.rows else lane_of(s, j, block)
-        code = gather(w, s, tapes, sample, -1 if s.rows else j, T, NULL, 0)
-        if code == 0:
-            code = walk(w, &l, s.cables, T, tape)
+        w.n = 0
+        for x in range(samples):
+            w.begins[x] = w.n
+            if gather(w, s, tapes, first + x, -1 if s.rows else j, T, NULL, 0):
+                return NO_MEMORY
+        w.begins[samples] = w.n
+        code = walk(w, &l, s.cables, samples, T)
         if code:
             return code
-    sort_by_time(tape.spikes + first, tape.n - first)
+    if room_for_spikes(tape, w.n_shots):
+        return NO_MEMORY
+    for x in range(samples):                    # w.begins: how many spikes a sample has, then where the next one goes
+        w.begins[x] = 0
+    for x in range(w.n_shots):
+        w.begins[w.shots[x].sample] += 1
+    for x in range(samples):
+        n = w.begins[x]
+        w.begins[x] = tape.n
+        tape.n += n
+        starts[x + 1] = tape.n
+    for x in range(w.n_shots):
+        tape.spikes[w.begins[w.shots[x].sample]] = w.shots[x].fired
+        w.begins[w.shots[x].sample] += 1
+    for x in range(samples):
+        sort_by_time(tape.spikes + starts[x], starts[x + 1] - starts[x])
     return 0

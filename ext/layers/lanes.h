@@ -71,8 +71,8 @@ LANES void eventsim_factors(int64_t n, const double *restrict dt, Rates q, Facto
 /* ---- forward */
 
 /* An arrival: w >= 0 adds to e, w < 0 to i; k = 1/C_m. */
-LANES void eventsim_receive(int64_t n, Rates q, const double *restrict w, const double *restrict k,
-                            double *restrict e, double *restrict i)
+INLINE void lane_receive(int64_t n, Rates q, const double *restrict w, const double *restrict k, double *restrict e,
+                         double *restrict i)
 {
     int64_t j;
     if (q.b_e == q.b_i)
@@ -86,26 +86,82 @@ LANES void eventsim_receive(int64_t n, Rates q, const double *restrict w, const 
         }
 }
 
-/* Where can u reach c within a gap? As a function of x = exp(-a t), u is concave where J = e + i + d falls, convex where it
- * rises, and J' has one zero at most. So, if J' has one sign at both ends of the gap:
+LANES void eventsim_receive(int64_t n, Rates q, const double *w, const double *k, double *e, double *i)
+{
+    lane_receive(n, q, w, k, e, i);
+}
+
+/* A gap between two arrivals of one sample: interval `interval` of the factors, from t0 to t1; it starts with an arrival
+ * through the weights w. */
+typedef struct {
+    double t0, t1;
+    int64_t interval;           /* -1: the sample is over */
+    const double *w;            /* NULL: no arrival */
+} Gap;
+
+/* Lanes in search of the time at which u reaches c, from `origin` after the start of a gap to its end. */
+typedef struct {
+    int32_t *sample, *neuron;
+    int64_t *open;              /* 0: the lane is clamped up to its origin, and will be released; 1: u may reach c */
+    double *dt, *e0, *i0;       /* length of the gap, currents at its start */
+    double *d, *c;
+    double *origin, *u, *e, *i; /* where the search starts, the state there */
+    double *U, *E, *I;          /* the state at the end of the gap, if there is no spike */
+    double *spike, *slope;      /* found: time since the origin, infinity if there is none, and u' then */
+} Search;
+
+/* Take lane y for lane x <= y. */
+INLINE void search_move(Search s, int64_t x, int64_t y)
+{
+    s.sample[x] = s.sample[y];
+    s.neuron[x] = s.neuron[y];
+    s.dt[x] = s.dt[y];
+    s.e0[x] = s.e0[y];
+    s.i0[x] = s.i0[y];
+    s.d[x] = s.d[y];
+    s.c[x] = s.c[y];
+    s.origin[x] = s.origin[y];
+    s.u[x] = s.u[y];
+    s.e[x] = s.e[y];
+    s.i[x] = s.i[y];
+    s.U[x] = s.U[y];
+    s.E[x] = s.E[y];
+    s.I[x] = s.I[y];
+}
+
+/* Can u reach c between (u, e, i) and (U, E, I)? As a function of x = exp(-a t), u is concave where J = e + i + d falls, convex
+ * where it rises, and J' has one zero at most. So, if J' has one sign at both ends:
  *     u >= c at the end: there is exactly one crossing;
  *     else, J rises:     there is none;
- *     else, J falls:     there is none if the tangent of u at the start does not reach c before the end.
- * In any case u <= max(u, u exp(-a T)) + k (e + i exp(-(b_i - b_e) T)) + k0 d, k the largest kappa(a, b_e, t) of the gap.
- *
- * One gap from t0 to t1, interval g of f, to the states U, E, I. Lanes whose membrane may reach c, and those that are clamped
- * until free < t1, are listed; returns how many. */
-INLINE int64_t lane_gap(int64_t n, double t0, double t1, Rates q, Factors f, int64_t g,
-                        const double *restrict u, const double *restrict e, const double *restrict i,
-                        const double *restrict d, const double *restrict c, const double *restrict free,
-                        double *restrict U, double *restrict E, double *restrict I, int32_t *restrict list, int one, int driven)
+ *     else, J falls:     u reaches c only at a peak in between, which lies below the tangents at both ends.
+ * m = exp(-a T), k0 = (1 - m)/a. Bounds are a little wider than rounding; c may be infinite. */
+static const double TINY = 1e-12;
+INLINE int64_t lane_may_reach(Rates q, double u, double e, double i, double d, double c, double U, double E, double I,
+                              double m, double k0)
 {
+    double before = (e + i + d) - q.a * u, after = (E + I + d) - q.a * U;
+    double fall0 = q.b_e * e + q.b_i * i, fall1 = q.b_e * E + q.b_i * I;
+    double low = c - TINY * (fabs(c) + fabs(u) + k0 * (fabs(e) - i + fabs(d)));
+    int64_t falls = (fall0 >= 0.0) & (fall1 >= 0.0), rises = (fall0 <= 0.0) & (fall1 <= 0.0);
+    int64_t peak = (before > 0.0) & (after < 0.0) & ((low - u) * (m * before - after) <= before * (m * (U - u) - after * k0));
+    return (U >= low) | (u >= c) | (!falls & !rises) | (falls & peak);
+}
+
+/* One gap of one sample: u, e, i to its end. Added to the search: lanes that may reach c, and those that are clamped until
+ * free < t1. In any case u <= max(u, u exp(-a T)) + k (e + i exp(-(b_i - b_e) T)) + k0 d, k the largest kappa(a, b_e, t) of
+ * the gap. */
+INLINE int64_t lane_gap(int64_t n, const Gap *gap, int64_t sample, Rates q, Factors f, const double *restrict d,
+                        const double *restrict c, const double *restrict free, double *restrict u, double *restrict e,
+                        double *restrict i, Search s, int64_t listed, int one, int driven)
+{
+    const int64_t g = gap->interval;
     const double m = f.m[g], me = f.e[g], mi = f.i[g], ke = f.ke[g], ki = f.ki[g], k0 = f.k0[g];
-    const double tiny = 1e-12, more = 1.0 + tiny;           /* every bound is a little wider than rounding */
-    const double rho = (mi < me ? mi / me : 1.0) - tiny, most = more * (t1 - t0 < q.t_peak ? ke : q.k_peak);
-    int64_t listed = 0;
+    const double t0 = gap->t0, t1 = gap->t1, dt = t1 - t0;
+    const double more = 1.0 + TINY, rho = (mi < me ? mi / me : 1.0) - TINY, most = more * (dt < q.t_peak ? ke : q.k_peak);
     for (int64_t b = 0; b < n; b += BLOCK) {
+        double U[BLOCK], E[BLOCK], I[BLOCK];
         int64_t flag[BLOCK], any = 0;
+#pragma GCC unroll 1                                            /* one vector, not eight copies */
         for (int64_t x = 0; x < BLOCK; x++) {
             int64_t j = b + x, held = free[j] >= t0;
             double fallen = u[j] * m, drive = one ? e[j] : e[j] * more + i[j] * rho;
@@ -115,43 +171,125 @@ INLINE int64_t lane_gap(int64_t n, double t0, double t1, Rates q, Factors f, int
                 highest += k0 * (d[j] > 0.0 ? d[j] : 0.0);
                 end += d[j] * k0;
             }
-            flag[x] = (held & (free[j] < t1)) | (!held & (highest + tiny * fabs(c[j]) >= c[j]));
-            U[j] = held ? u[j] : end;
-            E[j] = e[j] * me;
-            if (!one)
-                I[j] = i[j] * mi;
+            flag[x] = (held & (free[j] < t1)) | (!held & (highest >= c[j] - TINY * fabs(c[j])));
+            U[x] = held ? u[j] : end;
+            E[x] = e[j] * me;
+            I[x] = one ? 0.0 : i[j] * mi;
             any |= flag[x];
         }
-        if (!any)
-            continue;
-        for (int64_t x = 0; x < BLOCK; x++) {
-            int64_t j = b + x, held = free[j] >= t0;
-            double J = e[j] + i[j] + d[j], du = J - q.a * u[j];
-            double wide = tiny * (fabs(c[j]) + k0 * (fabs(e[j]) - i[j] + fabs(d[j])));
-            double before = q.b_e * e[j] + q.b_i * i[j], after = q.b_e * E[j] + q.b_i * I[j];
-            int64_t falls = (before >= 0.0) & (after >= 0.0), rises = (before <= 0.0) & (after <= 0.0);
-            int64_t reached = (U[j] + wide >= c[j]) | (u[j] >= c[j]);
-            flag[x] &= held | reached | (!falls & !rises) | (falls & (du > 0.0) & ((J - q.a * c[j]) + q.a * wide > m * du));
+        if (any) {
+            any = 0;
+            for (int64_t x = 0; x < BLOCK; x++) {
+                int64_t j = b + x, held = free[j] >= t0;
+                flag[x] &= held | lane_may_reach(q, u[j], e[j], one ? 0.0 : i[j], d[j], c[j], U[x], E[x], I[x], m, k0);
+                any |= flag[x];
+            }
         }
-        for (int64_t x = 0; x < BLOCK; x++)
-            if (flag[x])
-                list[listed++] = (int32_t) (b + x);
+        for (int64_t x = 0; any && x < BLOCK; x++)
+            if (flag[x]) {
+                int64_t j = b + x, held = free[j] >= t0;
+                s.sample[listed] = (int32_t) sample;
+                s.neuron[listed] = (int32_t) j;
+                s.open[listed] = !held;
+                s.dt[listed] = dt;
+                s.e0[listed] = s.e[listed] = e[j];
+                s.i0[listed] = s.i[listed] = one ? 0.0 : i[j];
+                s.d[listed] = d[j];
+                s.c[listed] = c[j];
+                s.origin[listed] = held ? free[j] - t0 : 0.0;
+                s.u[listed] = u[j];
+                s.U[listed] = U[x];
+                s.E[listed] = E[x];
+                s.I[listed] = I[x];
+                listed++;
+            }
+        for (int64_t x = 0; x < BLOCK; x++) {
+            u[b + x] = U[x];
+            e[b + x] = E[x];
+            if (!one)
+                i[b + x] = I[x];
+        }
     }
     return listed;
 }
 
-LANES int64_t eventsim_gap(int64_t n, double t0, double t1, Rates q, Factors f, int64_t g, const double *u, const double *e,
-                           const double *i, const double *d, const double *c, const double *free,
-                           double *U, double *E, double *I, int32_t *list)
+/* The next gap of every sample, `stride` lanes each, n of them neurons; returns how many lanes there are to search. */
+LANES int64_t eventsim_gaps(int64_t samples, int64_t n, int64_t stride, const Gap *gaps, Rates q, Factors f, const double *k,
+                            const double *d, const double *c, const double *free, double *u, double *e, double *i, Search s)
 {
     const int one = q.b_e == q.b_i;
-    if (one && !q.driven)
-        return lane_gap(n, t0, t1, q, f, g, u, e, i, d, c, free, U, E, I, list, 1, 0);
-    if (one)
-        return lane_gap(n, t0, t1, q, f, g, u, e, i, d, c, free, U, E, I, list, 1, 1);
-    if (!q.driven)
-        return lane_gap(n, t0, t1, q, f, g, u, e, i, d, c, free, U, E, I, list, 0, 0);
-    return lane_gap(n, t0, t1, q, f, g, u, e, i, d, c, free, U, E, I, list, 0, 1);
+    int64_t listed = 0;
+    for (int64_t x = 0; x < samples; x++, free += stride, u += stride, e += stride, i += stride) {
+        const Gap *gap = &gaps[x];
+        if (gap->interval < 0)
+            continue;
+        if (gap->w)
+            lane_receive(n, q, gap->w, k, e, i);
+        if (gap->t0 == gap->t1)
+            continue;
+        if (one && !q.driven)
+            listed = lane_gap(stride, gap, x, q, f, d, c, free, u, e, i, s, listed, 1, 0);
+        else if (one)
+            listed = lane_gap(stride, gap, x, q, f, d, c, free, u, e, i, s, listed, 1, 1);
+        else if (!q.driven)
+            listed = lane_gap(stride, gap, x, q, f, d, c, free, u, e, i, s, listed, 0, 0);
+        else
+            listed = lane_gap(stride, gap, x, q, f, d, c, free, u, e, i, s, listed, 0, 1);
+    }
+    return listed;
+}
+
+/* What a membrane gains within t, the currents then, and exp(-a t) - 1. */
+typedef struct { double gained, e, i, z; } Flow;
+INLINE Flow lane_flow(Rates q, double u, double e, double i, double d, double t, int one)
+{
+    const double tau = 1.0 / q.a;
+    Pair x = lane_pair(q, t);
+    double fi = one ? 0.0 : lane_exp(-q.b_i * t);
+    double ki = one ? 0.0 : lane_kappa(q.b_i < q.a ? fi : 1.0 + x.z, fabs(q.b_i - q.a), t);
+    Flow flow = {u * x.z + ((one ? e * x.k : e * x.k + i * ki) - d * (x.z * tau)), e * x.e, i * fi, x.z};
+    return flow;
+}
+
+INLINE void lane_release(int64_t n, Rates q, Search s, int one)
+{
+    const double tau = 1.0 / q.a;
+    for (int64_t b = 0; b < n; b += BLOCK) {
+        double e[BLOCK], i[BLOCK], U[BLOCK], E[BLOCK], I[BLOCK], slope[BLOCK];
+        int64_t open[BLOCK], x;
+        for (x = 0; x < BLOCK; x++) {
+            int64_t j = b + x, free = s.open[j];
+            double u = s.u[j], d = s.d[j], c = s.c[j], t = s.origin[j], U0 = s.U[j], E0 = s.E[j], I0 = s.I[j];
+            Flow end;
+            e[x] = s.e0[j] * lane_exp(-q.b_e * t);
+            i[x] = one ? 0.0 : s.i0[j] * lane_exp(-q.b_i * t);
+            slope[x] = (e[x] + i[x] + d) - q.a * u;
+            end = lane_flow(q, u, e[x], i[x], d, s.dt[j] - t, one);
+            U[x] = free ? U0 : u + end.gained;
+            E[x] = free ? E0 : end.e;
+            I[x] = free ? I0 : end.i;
+            open[x] = free | lane_may_reach(q, u, e[x], i[x], d, c, U[x], E[x], I[x], 1.0 + end.z, -end.z * tau);
+        }
+        for (x = 0; x < BLOCK; x++) {
+            s.e[b + x] = e[x];
+            s.i[b + x] = i[x];
+            s.U[b + x] = U[x];
+            s.E[b + x] = E[x];
+            s.I[b + x] = I[x];
+            s.slope[b + x] = slope[x];
+            s.open[b + x] = open[x];
+        }
+    }
+}
+
+/* The clamped ones of the first n lanes start at their origins with membrane u: where they are at the end of the gap, the slope
+ * at the origin, and whether they may reach c. Arrays have room for whole blocks. */
+LANES void eventsim_release(int64_t n, Rates q, Search s)
+{
+    if (q.b_e == q.b_i)
+        lane_release(n, q, s, 1);
+    else
+        lane_release(n, q, s, 0);
 }
 
 /* `crossing` of solver.pxi without branches, for a > 0. */
@@ -176,108 +314,78 @@ INLINE double lane_wait(double g, double a, double slope, double rise, double ra
     return a * g >= slope + rise ? INFINITY : wait;
 }
 
-/* What a membrane gains within t, the currents then, and exp(-a t). */
-typedef struct { double gained, e, i, left; } Flow;
-INLINE Flow lane_flow(Rates q, double u, double e, double i, double d, double t, int one)
-{
-    const double tau = 1.0 / q.a;
-    Pair x = lane_pair(q, t);
-    double fi = one ? 0.0 : lane_exp(-q.b_i * t);
-    double ki = one ? 0.0 : lane_kappa(q.b_i < q.a ? fi : 1.0 + x.z, fabs(q.b_i - q.a), t);
-    Flow flow = {u * x.z + ((one ? e * x.k : e * x.k + i * ki) - d * (x.z * tau)), e * x.e, i * fi, 1.0 + x.z};
-    return flow;
-}
-
-/* A block of lanes in search of their first crossing, from 0 to T. */
+/* Lanes in search of their first crossing, from 0 to T, a few blocks at a time. */
+enum { WIDE = 4 * BLOCK };
 typedef struct {
-    double u[BLOCK], e[BLOCK], i[BLOCK], d[BLOCK], c[BLOCK], T[BLOCK], m[BLOCK];    /* m = exp(-a T) */
-    double t[BLOCK], lo[BLOCK], hi[BLOCK], spike[BLOCK], slope[BLOCK];
-    int64_t on[BLOCK], sure[BLOCK], hard[BLOCK];
-} Block;
+    double u[WIDE], e[WIDE], i[WIDE], d[WIDE], c[WIDE], T[WIDE];
+    double t[WIDE], lo[WIDE], hi[WIDE], spike[WIDE], slope[WIDE];
+    int64_t on[WIDE], sure[WIDE], hard[WIDE];
+} Wide;
 
-/* One step of a lane whose J' has one sign: Halley's, kept between lo, before the crossing, and hi. Where u is below c and
- * rises, the crossing is yet to come, if there is one; there is none if the tangent (see above) does not reach c before T. */
-INLINE void lane_step(Block *restrict x, int j, Rates q, Flow now)
+/* Where to begin: where the parabola at 0 reaches c, as a function of s = (1 - exp(-b_e t))/b_e, of which u is nearly a linear
+ * one; else at the peak, near the zero of the line through the slopes at both ends. */
+INLINE void lane_begin(Wide *restrict x, int j, Rates q, double U, double E, double I)
 {
-    double t = x->t[j], J = now.e + now.i + x->d[j], du = J - q.a * (x->u[j] + now.gained);
-    double g = (x->c[j] - x->u[j]) - now.gained;
-    double d2 = -(q.b_e * now.e + q.b_i * now.i) - q.a * du, d3 = q.b_e * q.b_e * now.e + q.b_i * q.b_i * now.i - q.a * d2;
-    double step = 2.0 * g * du / (2.0 * du * du + g * d2), next = t + step, middle;
-    int64_t on = x->on[j], above = !(g > 0.0), start = t == 0.0, open, none, lost, close;
-    x->sure[j] |= above;
-    open = on & !x->sure[j];
-    none = open & ((start & (du <= 0.0)) | ((du > 0.0) & ((du - q.a * g) * now.left <= x->m[j] * du)));
-    lost = open & !start & (du <= 0.0);
-    x->lo[j] = on & !above ? t : x->lo[j];
-    x->hi[j] = on & above ? t : x->hi[j];
-    close = fabs(step) <= 0x1p-20 * t;          /* the error of the next step is about its cube */
-    middle = 0.5 * (x->lo[j] + x->hi[j]);
-    next = close | ((next > x->lo[j]) & (next < x->hi[j])) ? next : middle;
-    next = start & above ? 0.0 : next;
-    close = on & !none & !lost & (close | (start & above));
-    step = next - t;
-    x->spike[j] = close & (next < x->T[j]) ? next : x->spike[j];
-    x->slope[j] = close ? du + step * (d2 + 0.5 * step * d3) : x->slope[j];
-    x->hard[j] |= lost;
-    x->on[j] = on & !none & !lost & !close;
-    x->t[j] = next;
-}
-
-/* With one current, which falls, the membrane has one peak, at t = log(1 + (b - a) u'/(b e))/(b - a): above c there or not? */
-INLINE void lane_peak(Block *restrict x, int j, Rates q)
-{
-    const double delta = q.b_e - q.a, inverse = 1.0 / delta;
-    double y = ((x->e[j] + x->d[j]) - q.a * x->u[j]) / (q.b_e * x->e[j]), z = -delta * y, peak, gained;
-    int64_t open = x->on[j] & !x->sure[j], above;
-    peak = delta == 0.0 ? y : -lane_log1p(z > -1.0 ? z : 0.0) * inverse;
-    open &= z > -1.0;
-    peak = open & (peak < x->T[j]) ? peak : 0.0;
-    gained = lane_flow(q, x->u[j], x->e[j], 0.0, x->d[j], peak, 1).gained;
-    above = x->sure[j] | (open & ((x->c[j] - x->u[j]) - gained <= 0.0));
-    x->hi[j] = open & above ? peak : x->hi[j];
-    x->on[j] &= above;
+    double u = x->u[j], T = x->T[j], g = x->c[j] - u;
+    double before = (x->e[j] + x->i[j] + x->d[j]) - q.a * u, after = (E + I + x->d[j]) - q.a * U;
+    double fall0 = q.b_e * x->e[j] + q.b_i * x->i[j], fall1 = q.b_e * E + q.b_i * I;
+    double root = sqrt(before * before + 2.0 * ((q.b_e - q.a) * before - fall0) * g), z = -q.b_e * 2.0 * g / (before + root);
+    double parabola = -lane_log1p(z > -1.0 ? z : 0.0) / q.b_e, peak = T * before / (before - after);
+    double t = (parabola > 0.0) & (parabola < T) ? parabola : peak;
+    int64_t falls = (fall0 >= 0.0) & (fall1 >= 0.0), rises = (fall0 <= 0.0) & (fall1 <= 0.0), on = x->on[j];
+    int64_t there = g <= 0.0, above = U >= x->c[j];
+    x->t[j] = (t > 0.0) & (t < T) ? t : 0.5 * T;
+    x->lo[j] = 0.0;
+    x->hi[j] = T;
     x->sure[j] = above;
+    x->spike[j] = on & there ? 0.0 : INFINITY;
+    x->slope[j] = before;
+    x->hard[j] = on & !there & !falls & !rises;
+    x->on[j] = on & !there & ((above & (falls | rises)) | (falls & (before > 0.0) & (after < 0.0)));
 }
 
-INLINE void lane_search(Block *restrict x, Rates q, int one)
+/* One step of a lane whose J' has one sign, and which, if it is sure, crosses c between lo and hi: to where the parabola at t
+ * does, corrected for the next two derivatives; that is the crossing if the one after them is lost in rounding. Else, or if the
+ * parabola does not reach c, to the peak, a zero of u' exp(a t), which is monotone: Newton's step. There is no crossing if the
+ * tangent does not reach c (see above), or the peak. */
+INLINE void lane_step(Wide *restrict x, int j, Rates q, int one)
 {
-    int64_t going = 0, unsure = 0;
-    int j, rounds;
-    for (j = 0; j < BLOCK; j++) {
-        Flow now = {0.0, x->e[j], x->i[j], 1.0};
-        lane_step(x, j, q, now);
-        going |= x->on[j];
-        unsure |= x->on[j] & !x->sure[j];
-    }
-    if (one && unsure) {
-        going = 0;
-        for (j = 0; j < BLOCK; j++) {
-            lane_peak(x, j, q);
-            x->t[j] = x->t[j] < x->hi[j] ? x->t[j] : 0.5 * x->hi[j];
-            going |= x->on[j];
-        }
-    }
-    for (rounds = 0; going && rounds < 40; rounds++) {
-        going = 0;
-        for (j = 0; j < BLOCK; j++) {
-            Flow now = lane_flow(q, x->u[j], x->e[j], x->i[j], x->d[j], x->t[j], one);
-            lane_step(x, j, q, now);
-            going |= x->on[j];
-        }
-    }
-    for (j = 0; j < BLOCK; j++)
-        x->hard[j] |= x->on[j];
+    double t = x->t[j], lo = x->lo[j], hi = x->hi[j];
+    Flow now = lane_flow(q, x->u[j], x->e[j], x->i[j], x->d[j], t, one);
+    double e1 = q.b_e * now.e, e2 = q.b_e * e1, e3 = q.b_e * e2, e4 = q.b_e * e3;
+    double i1 = q.b_i * now.i, i2 = q.b_i * i1, i3 = q.b_i * i2, i4 = q.b_i * i3;
+    double g = (x->c[j] - x->u[j]) - now.gained, d1 = (now.e + now.i + x->d[j]) - q.a * (x->u[j] + now.gained);
+    double d2 = -(e1 + i1) - q.a * d1, d3 = (e2 + i2) - q.a * d2, d4 = -(e3 + i3) - q.a * d3, d5 = (e4 + i4) - q.a * d4;
+    double square = d1 * d1 + 2.0 * d2 * g, root = sqrt(square);
+    int64_t on = x->on[j], above = !(g > 0.0), sure = x->sure[j] | above, ahead = !above & (sure | (d1 > 0.0)), parabola = square >= 0.0;
+    double h = (parabola ? 2.0 * g : d1) / (parabola ? d1 + root : e1 + i1), h2 = h * h;
+    double slope = root + h2 * (0.5 * d3 + h * ((1.0 / 6.0) * d4 + h * (1.0 / 24.0) * d5));
+    double more = h * h2 * ((1.0 / 6.0) * d3 + h * (1.0 / 24.0) * d4) / slope;
+    double lost = fabs(h * h2 * h2 * (1.0 / 120.0) * d5) + fabs(more * more * d2), next = t + (parabola ? h - more : h);
+    int64_t close = parabola & (lost <= 0x1p-54 * t * slope);
+    int64_t none = !sure & ((!parabola & (fabs(h) <= 0x1p-26 * t)) | ((d1 > 0.0) & (g > d1 * (hi - t)))
+                            | ((d1 <= 0.0) & (q.a * g * (1.0 + now.z) > d1 * now.z)));
+    int64_t found = on & close & !none;
+    lo = ahead ? t : lo;
+    hi = ahead ? hi : t;
+    x->spike[j] = found & (next < x->T[j]) ? next : x->spike[j];
+    x->slope[j] = found ? slope - more * (d2 + h * d3) : x->slope[j];
+    x->on[j] = on & !none & !found;
+    x->sure[j] = sure;
+    x->lo[j] = lo;
+    x->hi[j] = hi;
+    x->t[j] = (next > lo) & (next < hi) ? next : 0.5 * (lo + hi);
 }
 
 /* The hard ones: certified steps, as in the event loop. */
-INLINE void lane_certified(Block *restrict x, Rates q, double resolution, int one)
+INLINE void lane_certified(Wide *restrict x, int n, Rates q, double resolution, int one)
 {
-    double t[BLOCK] = {0.0}, wait[BLOCK], slope[BLOCK];
+    double t[WIDE] = {0.0}, wait[WIDE], slope[WIDE];
     int64_t going;
     int j;
     do {
         going = 0;
-        for (j = 0; j < BLOCK; j++) {
+        for (j = 0; j < n; j++) {
             Flow now = lane_flow(q, x->u[j], x->e[j], x->i[j], x->d[j], t[j], one);
             double du = (now.e + now.i + x->d[j]) - q.a * (x->u[j] + now.gained), g = (x->c[j] - x->u[j]) - now.gained, w;
             double e = now.e < 0.0 ? now.e : 0.0;
@@ -291,82 +399,63 @@ INLINE void lane_certified(Block *restrict x, Rates q, double resolution, int on
             going |= on;
         }
     } while (going);
-    for (j = 0; j < BLOCK; j++)
+    for (j = 0; j < n; j++)
         if (x->hard[j]) {
             x->spike[j] = (wait[j] <= resolution * t[j]) & (t[j] + wait[j] < x->T[j]) ? t[j] + wait[j] : INFINITY;
             x->slope[j] = slope[j];
         }
 }
 
-/* Lanes that start within the gap: their currents then, their membrane at the end. */
-INLINE void lane_late(Block *restrict x, Rates q, const double *restrict origin, double *restrict U, int one)
+INLINE void lane_search(int64_t n, Rates q, double resolution, Search s, int one)
 {
-    for (int j = 0; j < BLOCK; j++) {
-        Flow end;
-        x->e[j] *= lane_exp(-q.b_e * origin[j]);
-        x->i[j] *= one ? 0.0 : lane_exp(-q.b_i * origin[j]);
-        end = lane_flow(q, x->u[j], x->e[j], x->i[j], x->d[j], x->T[j], one);
-        U[j] = origin[j] > 0.0 ? x->u[j] + end.gained : U[j];
-        x->m[j] = end.left;
+    for (int64_t b = 0; b < n; b += WIDE) {
+        Wide x;
+        int64_t going[WIDE / BLOCK], any = 0, hard = 0;
+        const int last = n - b < WIDE ? (int) (n - b) : WIDE, wide = (last + BLOCK - 1) / BLOCK * BLOCK;
+        int j, v, rounds;
+        for (j = 0; j < wide; j++) {
+            x.u[j] = s.u[b + j];
+            x.e[j] = s.e[b + j];
+            x.i[j] = s.i[b + j];
+            x.d[j] = s.d[b + j];
+            x.c[j] = s.c[b + j];
+            x.T[j] = s.dt[b + j] - s.origin[b + j];
+            x.on[j] = j < last;
+            lane_begin(&x, j, q, s.U[b + j], s.E[b + j], s.I[b + j]);
+        }
+        for (rounds = 0; rounds < 60; rounds++) {
+            any = 0;
+            for (v = 0; v < wide; v += BLOCK) {
+                if (rounds && !going[v / BLOCK])
+                    continue;
+                going[v / BLOCK] = 0;
+                for (j = 0; j < BLOCK; j++) {
+                    lane_step(&x, v + j, q, one);
+                    going[v / BLOCK] |= x.on[v + j];
+                }
+                any |= going[v / BLOCK];
+            }
+            if (!any)
+                break;
+        }
+        for (j = 0; j < wide; j++)
+            hard |= x.hard[j] |= x.on[j];
+        if (hard)
+            lane_certified(&x, wide, q, resolution, one);
+        for (j = 0; j < last; j++) {
+            s.spike[b + j] = x.spike[j];
+            s.slope[b + j] = x.slope[j];
+        }
     }
 }
 
-/* First crossings of listed lanes. Lane j starts at `origin` after the start of a gap of length dt (m = exp(-a dt)), with membrane u and the
- * currents e, i of the start of the gap; E, I are those of its end, U the membrane there unless origin > 0: then it is found.
- * Found: time of the spike since the origin (infinity: none before the end of the gap) and slope there; slope at the origin.
- * Arrays padded to blocks. */
-LANES void eventsim_crossings(int64_t n, double dt, double m, Rates q, double resolution, const double *restrict origin,
-                              const double *restrict u, const double *restrict e, const double *restrict i,
-                              const double *restrict d, const double *restrict c,
-                              const double *restrict E, const double *restrict I, double *restrict U,
-                              double *restrict spike, double *restrict slope, double *restrict start)
+/* The first crossings of the first n lanes. */
+LANES void eventsim_crossings(int64_t n, Rates q, double resolution, Search s)
 {
-    const int one = q.b_e == q.b_i;
-    for (int64_t b = 0; b < n; b += BLOCK) {
-        Block x;
-        int64_t late = 0, hard = 0;
-        int j;
-        for (j = 0; j < BLOCK; j++) {
-            late |= origin[b + j] > 0.0;
-            x.u[j] = u[b + j];
-            x.e[j] = e[b + j];
-            x.i[j] = i[b + j];
-            x.d[j] = d[b + j];
-            x.c[j] = c[b + j];
-            x.T[j] = dt - origin[b + j];
-            x.m[j] = m;
-        }
-        if (late && one)
-            lane_late(&x, q, origin + b, U + b, 1);
-        else if (late)
-            lane_late(&x, q, origin + b, U + b, 0);
-        for (j = 0; j < BLOCK; j++) {
-            double before = q.b_e * x.e[j] + q.b_i * x.i[j], after = q.b_e * E[b + j] + q.b_i * I[b + j];
-            int64_t falls = (before >= 0.0) & (after >= 0.0), rises = (before <= 0.0) & (after <= 0.0);
-            int64_t above = (U[b + j] >= x.c[j]) | (x.u[j] >= x.c[j]);
-            start[b + j] = (x.e[j] + x.i[j] + x.d[j]) - q.a * x.u[j];
-            x.sure[j] = above;
-            x.hard[j] = !falls & !rises;
-            x.on[j] = falls | (rises & above);
-            x.t[j] = x.lo[j] = x.slope[j] = 0.0;
-            x.hi[j] = x.T[j];
-            x.spike[j] = INFINITY;
-        }
-        if (one)
-            lane_search(&x, q, 1);
-        else
-            lane_search(&x, q, 0);
-        for (j = 0; j < BLOCK; j++)
-            hard |= x.hard[j];
-        if (hard && one)
-            lane_certified(&x, q, resolution, 1);
-        else if (hard)
-            lane_certified(&x, q, resolution, 0);
-        for (j = 0; j < BLOCK; j++) {
-            spike[b + j] = x.spike[j];
-            slope[b + j] = x.slope[j];
-        }
-    }
+    if (q.b_e == q.b_i)
+        lane_search(n, q, resolution, s, 1);
+    else
+        lane_search(n, q, resolution, s, 0);
 }
 
 /* ---- backward: costates p = dL/du, dL/de, dL/di of the lanes */

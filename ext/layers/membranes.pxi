@@ -181,52 +181,44 @@ cdef void retreat_squares(Back *b, const Work *w, const Lanes *l, const Loss *lo
 cdef int maxima(Work *w, const Lanes *l, const Cable *cables, double T, double *best, double *when, int64_t *kink,
                 double *rise) noexcept nogil:
     """The largest membrane of each lane and where it is (see Loss); of lanes with when = infinity, which spiked: V_th. A
-    lane is looked at where its membrane may exceed the best so far: the test of `walk` with a threshold that follows."""
+    lane is looked at where its membrane may exceed the best so far: the search of `walk` with a threshold that follows."""
     cdef double *u = w.lane[0]
     cdef double *e = w.lane[1]
     cdef double *i = w.lane[2]
-    cdef double *U = w.lane[3]
-    cdef double *E = w.lane[4]
-    cdef double *I = w.lane[5]
-    cdef double *never = w.lane[6]
-    cdef double *top = w.lane[7]
-    cdef double t0 = 0.0, t1, before, after, t
+    cdef double *never = w.lane[3]
+    cdef double *top = w.lane[4]
+    cdef double before, after, t
+    cdef Search s = w.search
     cdef Py_ssize_t g, j, x, listed
-    if prepare_gaps(w, l.rates, T, 0):
+    cdef Gap gap
+    if prepare_gaps(w, T, 0):
         return -1
     eventsim_factors(w.n + 1, w.dt, l.rates, w.f)
     begin(l, u, e, i)
     for j in range(l.padded):
-        never[j], I[j], top[j] = -INFINITY, 0.0, l.u[j] if j < l.n else INFINITY
+        never[j], top[j] = -INFINITY, l.u[j] if j < l.n and when[j] != INFINITY else INFINITY
     for j in range(l.n):
-        if when[j] == INFINITY:
-            top[j] = INFINITY
-        else:
+        if when[j] != INFINITY:
             when[j] = -1.0                  # at the start, before all arrivals
         kink[j], rise[j] = -1, 0.0
+    gap.t1 = 0.0
     for g in range(w.n + 1):
-        t1 = w.arrivals[g].time if g < w.n else T
-        if w.dt[g] > 0.0:
-            listed = eventsim_gap(l.padded, t0, t1, l.rates, w.f, g, u, e, i, l.d, top, never, U, E, I, w.list)
-            for x in range(listed):
-                j = w.list[x]
-                before, after = e[j] + i[j] + l.d[j] - l.rates.a * u[j], E[j] + I[j] + l.d[j] - l.rates.a * U[j]
-                t = turning_point(l.rates, u[j], e[j], i[j], l.d[j], w.dt[g], E[j], I[j], before, after)
-                if t > 0.0:
-                    before = u[j] * exp(-l.rates.a * t) + e[j] * kappa(l.rates.a, l.rates.b_e, t) + (
-                        i[j] * kappa(l.rates.a, l.rates.b_i, t) + l.d[j] * kappa(l.rates.a, 0.0, t))
-                    if before > top[j]:
-                        top[j], when[j], kink[j] = before, t0 + t, -1
-                if U[j] > top[j]:
-                    top[j], when[j], kink[j], rise[j] = U[j], t1, -1, after
-                    if g < w.n:                         # just before the arrival
-                        when[j], kink[j] = t1 * (1.0 - 2.0 ** -53), g
-            u, U = U, u
-            e, E = E, e
-            i, I = I, i
-        if g < w.n:
-            eventsim_receive(l.n, l.rates, cables[w.arrivals[g].cable].w + w.arrivals[g].synapse, l.k, e, i)
-        t0 = t1
+        gap.interval, gap.t0, gap.t1 = g, gap.t1, w.arrivals[g].time if g < w.n else T
+        gap.w = cables[w.arrivals[g - 1].cable].w + w.arrivals[g - 1].synapse if g > 0 else NULL
+        listed = eventsim_gaps(1, l.n, l.padded, &gap, l.rates, w.f, l.k, l.d, top, never, u, e, i, s)
+        for x in range(listed):
+            j = s.neuron[x]
+            before, after = s.e[x] + s.i[x] + s.d[x] - l.rates.a * s.u[x], s.E[x] + s.I[x] + s.d[x] - l.rates.a * s.U[x]
+            t = turning_point(l.rates, s.u[x], s.e[x], s.i[x], s.d[x], s.dt[x], s.E[x], s.I[x], before, after)
+            if t > 0.0:
+                before = s.u[x] * exp(-l.rates.a * t) + s.e[x] * kappa(l.rates.a, l.rates.b_e, t) + (
+                    s.i[x] * kappa(l.rates.a, l.rates.b_i, t) + s.d[x] * kappa(l.rates.a, 0.0, t))
+                if before > top[j]:
+                    top[j], when[j], kink[j] = before, gap.t0 + t, -1
+            if s.U[x] > top[j]:
+                top[j], when[j], kink[j], rise[j] = s.U[x], gap.t1, -1, after
+                if g < w.n:                             # just before the arrival
+                    when[j], kink[j] = gap.t1 * (1.0 - 2.0 ** -53), g
     for j in range(l.n):
         best[j] = l.E_L[j] + (l.c[j] if when[j] == INFINITY else top[j])
     return 0

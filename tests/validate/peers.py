@@ -1,4 +1,4 @@
-"""The peers: NEST and Brian2, each in a virtual environment of its own, called as a subprocess.
+"""The peers: NEST, Brian2 and, for benchmarks, snnTorch, each in a virtual environment of its own, called as a subprocess.
 
 The process that tests eventsim never imports a peer. `run` hands a job (a dict) as JSON to a script, by default
 `peer_nest.py` or `peer_brian2.py`, on the standard input of the peer's interpreter, and reads a dict back; JSON keeps every
@@ -18,7 +18,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 FOLDER = Path(os.environ.get("EVENTSIM_PEERS") or HERE.parents[1] / ".peers").resolve()
-PACKAGES = {"nest": ["nest-simulator"], "brian2": ["brian2", "numpy<2.4"]}
+PACKAGES = {"nest": ["nest-simulator"], "brian2": ["brian2", "numpy<2.4"], "snntorch": ["torch", "snntorch"]}
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
@@ -76,7 +76,7 @@ def _imports(python, module):
 
 
 if __name__ == "__main__":
-    for name in PACKAGES:
+    for name in ("nest", "brian2"):  # those of the tests
         try:
             print(name, run(name)["version"], interpreter(name))
         except Unavailable as error:
