@@ -200,6 +200,8 @@ cdef Incoming *in_order(Incoming *events) noexcept nogil:
 
 cdef int take_over(Log log, Log part) noexcept nogil:
     """Move the rows of one log to the end of another; -1 if there is no memory."""
+    if part.n == 0:         # and perhaps no memory at either
+        return 0
     if log.reserve(part.n):
         return -1
     memcpy(log.data + log.n * log.width, part.data, part.n * log.width * sizeof(double))

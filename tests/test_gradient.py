@@ -333,6 +333,7 @@ def test_drawn_networks(seed, model):
 
 
 @pytest.mark.validate
+@pytest.mark.filterwarnings("ignore:DeltaLIF")
 @settings(max_examples=60)
 @given(st.integers(0, 10**6), st.sampled_from(SPIKING), st.sampled_from(["value", "subtract"]))
 def test_many_drawn_networks(seed, model, reset):

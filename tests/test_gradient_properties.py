@@ -373,6 +373,15 @@ def test_what_cannot_matter_has_no_derivative(seed):
     assert np.all(grads["a", "V_th"][:3] == 0.0)
 
 
+def test_arrivals_long_after_the_end_count_nothing():
+    net = large(1, n=20)
+    _, expected, _ = gradient(net, LinearTimes(net))
+    net.edges.append(Edges("in", "a", list(range(60)), [k % 20 for k in range(60)], [100.0] * 60, [1e6] * 60))
+    _, grads, _ = gradient(net, LinearTimes(net))
+    assert not np.any(grads.pop((("edges", 2), "weight"))) and not np.any(grads.pop((("edges", 2), "delay")))
+    assert_close(grads, expected, 0.0)
+
+
 @pytest.mark.filterwarnings("ignore:DeltaLIF")
 @pytest.mark.parametrize("model", SPIKING)
 @few
