@@ -86,7 +86,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
     dropout : fraction of hidden neurons silenced at random for each batch, the others counting for them; None: 0.3 if the
         features share their minimum (images: many, and redundant), else 0
     input_dropout : fraction of input spikes left out at random in training, the others counting for them
-    input_jitter : standard deviation of a random shift of each input spike in training [ms]; None: 1 if the features share their
+    input_jitter : standard deviation of a random shift of each input spike in training [ms]; None: 2 if the features share their
         minimum, else 0
     scale : True: X is scaled to [0, 1] by the ranges seen in `fit`, one common range if the features share their minimum; False:
         X goes to the encoder as it is
@@ -347,7 +347,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):
         self.low_, self.range_ = (low.min(), high.max() - low.min()) if common else (low, high - low)
         self.range_ = np.where(self.range_ > 0.0, self.range_, 1.0)
         self.dropout_ = (0.3 if common else 0.0) if self.dropout is None else self.dropout
-        self.input_jitter_ = (1.0 if common else 0.0) if self.input_jitter is None else self.input_jitter
+        self.input_jitter_ = (2.0 if common else 0.0) if self.input_jitter is None else self.input_jitter
         self.encoder_ = Latency(complement=not common, bias=not common) if self.encoder is None else self.encoder
 
     def _encoded(self, X: np.ndarray) -> SpikeTrains:

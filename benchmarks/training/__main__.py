@@ -1,7 +1,7 @@
-"""`python -m benchmarks.training ROW [--seeds N] [--threads N] [--epochs N] [--peers]`: one row of the tables in ../README.md,
-Training.
+"""`python -m benchmarks.training ROW [--seeds N] [--splits N] [--threads N] [--epochs N] [--peers]`: one row of the tables in
+../README.md, Training.
 
-ROW is a task (accuracy) or a measurement of speed; each is stored in ../results/training_ROW.json.
+ROW is a task (accuracy), the digits of scikit-learn or a measurement of speed; each is stored in ../results/training_ROW.json.
 """
 
 import argparse
@@ -16,13 +16,14 @@ import numpy as np
 from ..__main__ import HERE, processor
 from .learn import train
 from .speed import MEASUREMENTS, PEERS
-from .tasks import TASKS
+from .tasks import TASKS, digits
 
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description="Train, and measure training.")
-    parser.add_argument("row", choices=[*TASKS, *MEASUREMENTS])
+    parser.add_argument("row", choices=[*TASKS, "digits", *MEASUREMENTS])
     parser.add_argument("--seeds", type=int, default=1, help="runs with seeds 0, 1, ...; default 1")
+    parser.add_argument("--splits", type=int, default=5, help="of digits: random splits into training and test; default 5")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--epochs", type=int, help="instead of the recipe's")
     parser.add_argument("--peers", action="store_true", help="also measure the peers there are, in turn, before and after")
@@ -35,10 +36,13 @@ def main():
         for seed in range(options.seeds):
             runs.append(train(task, seed, options.threads, say=lambda line: print(line, flush=True)))
             print(f"seed {seed}: test {runs[-1]['test']:.4f}", flush=True)
-        tests = np.array([run["test"] for run in runs])
-        found = dict(
-            epochs=task.epochs, reach=task.reach, mean=tests.mean(), sd=tests.std(ddof=1) if len(runs) > 1 else 0.0, runs=runs
-        )
+        found = dict(epochs=task.epochs, reach=task.reach) | summary(runs)
+    elif options.row == "digits":
+        runs = []
+        for split in range(options.splits):
+            runs.append(digits(split, range(options.seeds), options.threads))
+            print(f"split {split}: test {runs[-1]['test']:.4f}", flush=True)
+        found = dict(reach=0.98, seeds=options.seeds) | summary(runs)
     else:
         found = MEASUREMENTS[options.row](options.threads)
         if options.peers:
@@ -55,6 +59,12 @@ def against_peers(row, found, again):
         theirs[name] = measure()
         ours.append(again())
     return min(ours, key=lambda one: one["value"]) | dict(values=[one["value"] for one in ours], peers=theirs)
+
+
+def summary(runs):
+    """Mean and standard deviation of the test accuracies, and the runs."""
+    tests = np.array([run["test"] for run in runs])
+    return dict(mean=tests.mean(), sd=tests.std(ddof=1) if len(runs) > 1 else 0.0, runs=runs)
 
 
 def store(row, found):
