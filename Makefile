@@ -12,7 +12,7 @@ help:
 	@echo "make demo      one second of half a fly brain: a summary and a picture"
 	@echo "make test      the whole test suite"
 	@echo "make validate  slow cross-checks: other simulators, other versions of numpy"
-	@echo "make bench     benchmarks"
+	@echo "make bench     benchmarks, against NEST and Brian2"
 	@echo "make lint      ruff, mypy, and the stubs against the compiled module"
 	@echo "make sanitize  the test suite under the address and undefined-behaviour sanitizers (GCC)"
 	@echo "make clean     remove everything these targets made"
@@ -27,7 +27,7 @@ validate: $(VENV)/test.stamp
 	$(PY) -m pytest -m validate -rs
 
 bench: $(VENV)/test.stamp
-	$(PY) -m benchmarks
+	$(PY) -m benchmarks --peers
 
 lint: $(VENV)/dev.stamp
 	$(PY) -m ruff check .

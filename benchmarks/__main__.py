@@ -1,7 +1,8 @@
 """Benchmarks: `python -m benchmarks [CASE ...] [--repeat N] [--name NAME] [--peers]`, see README.md.
 
 The first word of a name stands for all cases that begin with it, big ones apart.
-Every run is a fresh process; the table shows medians. It is printed, stored with every single run in results/NAME.json and
+Every run is a fresh process; the table shows medians, and how many times as fast as a row the windowed executor is that uses
+as many threads ("x faster", per time simulated). It is printed, stored with every single run in results/NAME.json and
 copied into README.md between the marks of that name.
 """
 
@@ -13,7 +14,7 @@ import sys
 from pathlib import Path
 from statistics import median
 
-from .cases import CASES
+from .cases import CASES, ORDERED, TWO_THREADS, WINDOWED
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -32,12 +33,13 @@ COLUMNS = (
     ("wall s", ">", lambda r: f"{r['wall']:.3f}"),
     ("CPU s", ">", lambda r: f"{r['cpu']:.3f}"),
     ("real-time factor", ">", lambda r: f"{r['wall'] / r['duration'] * 1e3:.3g}"),
+    ("x faster", ">", lambda r: f"{r['faster']:.3g}"),
     ("spikes", ">", lambda r: f"{r['spikes']:,}"),
     ("events", ">", lambda r: f"{r['events']:,}"),
-    ("ns/event", ">", lambda r: f"{r['wall'] / r['events'] * 1e9:.0f}"),
+    ("ns/event", ">", lambda r: f"{r['wall'] / r['events'] * 1e9:.1f}"),
     ("peak MiB", ">", lambda r: f"{r['peak_bytes'] / 2**20:.0f}"),
 )
-ONLY_OURS = {"B/syn": "built_bytes", "peak/built": "built_peak"}
+ONLY_BUILDS = "build CPU s", "Msyn/s", "peak/built"
 ONLY_RUNS = "run ms", "wall s", "CPU s", "real-time factor", "spikes", "events", "ns/event"
 
 
@@ -58,31 +60,45 @@ def main():
 
     rows = []
     for case in cases:
-        ours = ["eventsim", "eventsim windowed" if CASES[case].duration else "eventsim 2 threads"]
-        simulators = [*ours, *(CASES[case].peers if options.peers else ())]
+        simulators = [*CASES[case].ours, *(CASES[case].peers if options.peers else ())]
         runs = {simulator: [] for simulator in simulators}
         for _ in range(options.repeat):  # interleaved: a busy minute of the machine hits all simulators alike
             for simulator in simulators:
-                runs[simulator].append(run(case, simulator))
-        rows += [summary(case, simulator, runs[simulator]) for simulator in simulators]
-        print(*table(rows[-len(simulators) :], head=len(rows) == len(simulators)), sep="\n", flush=True)
+                if len(runs[simulator]) < options.repeat:
+                    runs[simulator] += run(case, simulator, options.repeat)
+        new = [summary(case, simulator, runs[simulator]) for simulator in simulators if runs[simulator]]
+        compare(new)
+        rows += new
+        print(*table(new), "", sep="\n", flush=True)
     save(options.name, rows)
 
 
-def run(case, simulator):
-    """One run in a fresh process."""
-    name, _, variant = simulator.partition(" ")
+def run(case, simulator, repeat):
+    """Runs in a fresh process: one; all, if Brian2 has to be compiled for them; none of a peer that cannot be had."""
+    name, variant, threads = parse(simulator)
     if name == "eventsim":
-        how = ["ordered", "2"] if variant == "2 threads" else [variant or "ordered"]
-        command = [sys.executable, "-m", "benchmarks.measure", case, *how]
+        command = [sys.executable, "-m", "benchmarks.measure", case, variant or "ordered", str(threads)]
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
         if done.returncode:
             sys.exit(f"{case}: {done.stderr.strip()}")
-        return json.loads(done.stdout)
+        return [json.loads(done.stdout)]
     sys.path.insert(0, str(ROOT / "tests" / "validate"))
     import peers
 
-    return peers.run(name, HERE / f"peer_{name}.py", case=case, variant=variant, data=str(ROOT / "networks" / "data"))
+    job = dict(description=CASES[case].description, warmup=CASES[case].warmup, duration=CASES[case].peers[simulator])
+    data = str(ROOT / "networks" / "data")
+    try:
+        return peers.run(name, HERE / f"peer_{name}.py", **job, variant=variant, threads=threads, repeat=repeat, data=data)
+    except peers.Unavailable as reason:
+        print(f"{case}: {reason}", file=sys.stderr)
+        return []
+
+
+def parse(simulator):
+    """Name, variant and number of threads: of "nest precise, 2 threads", for instance."""
+    who, _, threads = simulator.partition(", ")
+    name, _, variant = who.partition(" ")
+    return name, variant, int(threads.split()[0]) if threads else 1
 
 
 def summary(case, simulator, runs):
@@ -90,22 +106,41 @@ def summary(case, simulator, runs):
     numbers = [key for key, value in runs[0].items() if isinstance(value, int | float)]
     middle = {key: median(r[key] for r in runs) for key in numbers}
     whole = {key: int(value) for key, value in middle.items() if isinstance(runs[0][key], int)}
+    if simulator in (WINDOWED, TWO_THREADS) and runs[0]["executor"] != "windowed":
+        sys.exit(f"{case}: {runs[0]['executor_note']}")
     return dict(case=case, simulator=simulator) | middle | whole | dict(runs=runs)
 
 
-def table(rows, head=True):
-    """Lines of a Markdown table."""
-    lines = []
-    if head:
-        lines.append("| " + " | ".join(title for title, _, _ in COLUMNS) + " |")
-        lines.append("|" + "|".join("---:" if side == ">" else "---" for _, side, _ in COLUMNS) + "|")
+def compare(rows):
+    """Add to each row of a case how many times as fast the windowed executor is that uses as many threads (on one thread: the
+    ordered one, if windows cannot be)."""
+    pace = {row["simulator"]: row["wall"] / row["duration"] for row in rows if row["duration"]}
+    ours = {1: WINDOWED if WINDOWED in pace else ORDERED, 2: TWO_THREADS}
     for row in rows:
-        cells = (
-            "" if (title in ONLY_RUNS and not row["duration"]) or ONLY_OURS.get(title, "case") not in row else cell(row)
-            for title, _, cell in COLUMNS
-        )
-        lines.append("| " + " | ".join(cells) + " |")
-    return lines
+        best = ours[parse(row["simulator"])[2]]
+        if best in pace and row["simulator"] not in (best, WINDOWED, TWO_THREADS):
+            row["faster"] = pace[row["simulator"]] / pace[best]
+
+
+def table(rows):
+    """Lines of a Markdown table, without columns in which there is nothing."""
+    cells = {}
+    for title, _, cell in COLUMNS:
+        cells[title] = [content(row, title, cell) for row in rows]
+    columns = [(title, side) for title, side, _ in COLUMNS if any(cells[title])]
+    lines = ["| " + " | ".join(title for title, _ in columns) + " |"]
+    lines.append("|" + "|".join("---:" if side == ">" else "---" for _, side in columns) + "|")
+    return lines + ["| " + " | ".join(cells[title][k] for title, _ in columns) + " |" for k in range(len(rows))]
+
+
+def content(row, title, cell):
+    """Of one cell: nothing if the simulator does not tell."""
+    if title in (ONLY_BUILDS if row["duration"] else ONLY_RUNS):
+        return ""
+    try:
+        return cell(row)
+    except KeyError:
+        return ""
 
 
 def save(name, rows):
