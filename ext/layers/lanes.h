@@ -357,13 +357,13 @@ INLINE void lane_step(Wide *restrict x, int j, Rates q, int one)
     double g = (x->c[j] - x->u[j]) - now.gained, d1 = (now.e + now.i + x->d[j]) - q.a * (x->u[j] + now.gained);
     double d2 = -(e1 + i1) - q.a * d1, d3 = (e2 + i2) - q.a * d2, d4 = -(e3 + i3) - q.a * d3, d5 = (e4 + i4) - q.a * d4;
     double square = d1 * d1 + 2.0 * d2 * g, root = sqrt(square);
-    int64_t on = x->on[j], above = !(g > 0.0), sure = x->sure[j] | above, ahead = !above & (sure | (d1 > 0.0)), parabola = square >= 0.0;
+    int64_t on = x->on[j], above = !(g > 0.0), sure = x->sure[j] | above, ahead = (!above) & (sure | (d1 > 0.0)), parabola = square >= 0.0;
     double h = (parabola ? 2.0 * g : d1) / (parabola ? d1 + root : e1 + i1), h2 = h * h;
     double slope = root + h2 * (0.5 * d3 + h * ((1.0 / 6.0) * d4 + h * (1.0 / 24.0) * d5));
     double more = h * h2 * ((1.0 / 6.0) * d3 + h * (1.0 / 24.0) * d4) / slope;
     double lost = fabs(h * h2 * h2 * (1.0 / 120.0) * d5) + fabs(more * more * d2), next = t + (parabola ? h - more : h);
     int64_t close = parabola & (lost <= 0x1p-54 * t * slope);
-    int64_t none = !sure & ((!parabola & (fabs(h) <= 0x1p-26 * t)) | ((d1 > 0.0) & (g > d1 * (hi - t)))
+    int64_t none = (!sure) & (((!parabola) & (fabs(h) <= 0x1p-26 * t)) | ((d1 > 0.0) & (g > d1 * (hi - t)))
                             | ((d1 <= 0.0) & (q.a * g * (1.0 + now.z) > d1 * now.z)));
     int64_t found = on & close & !none;
     lo = ahead ? t : lo;
