@@ -242,12 +242,13 @@ class Simulation:
         before = self._totals()
         began = time.perf_counter()
         executor = self._choose()
-        logs = [self._engine.spikes, *self._engine.traces] if self._origin is not None else []
+        origin = self._origin
+        logs = [self._engine.spikes, *self._engine.traces] if origin is not None else []
         recorded = [log.n for log in logs]
         with _Bar(duration, progress) as bar:
             try:
-                if self._origin is not None:
-                    self._engine.rewind(self._origin)
+                if origin is not None:
+                    self._engine.rewind(origin)
                     self._origin = None
                 self._advance(executor, end, bar, start)
                 if executor is self._windows and executor.summing and self._engine.time < end:
@@ -255,6 +256,8 @@ class Simulation:
                 self._time = end
             except BaseException:
                 self._time = max(start, self._engine.time)
+                if self._engine.time < start:  # still in the window in which the last run ended
+                    self._origin = origin
                 raise
             finally:
                 for log, n in zip(logs, recorded, strict=True):
@@ -295,10 +298,17 @@ class Simulation:
         for log, n in zip(logs, recorded, strict=True):
             log.cut(n)
         engine.rewind(origin)
-        engine.set_watch(np.zeros(len(watch), bool), watch & _core.WATCH_STATE_FLAG != 0)
-        self._advance(engine, end, bar, end)
-        engine.set_watch(watch & _core.WATCH_SPIKES_FLAG != 0, watch & _core.WATCH_STATE_FLAG != 0)
-        engine.spikes.extend(spikes[_before(spikes, end)])
+        try:
+            engine.set_watch(np.zeros(len(watch), bool), watch & _core.WATCH_STATE_FLAG != 0)
+            self._advance(engine, end, bar, end)
+            engine.spikes.extend(spikes[_before(spikes, end)])
+        except BaseException:
+            for log, n in zip(logs, recorded, strict=True):
+                log.cut(n)
+            engine.rewind(origin)
+            raise
+        finally:
+            engine.set_watch(watch & _core.WATCH_SPIKES_FLAG != 0, watch & _core.WATCH_STATE_FLAG != 0)
         return origin
 
     def _choose(self) -> Any:

@@ -203,6 +203,31 @@ def test_not_recording_sources_changes_no_neuron():
     np.testing.assert_array_equal(rows[rows[:, 2] >= first], theirs[theirs[:, 2] >= first])
 
 
+@pytest.mark.parametrize("step", ["window", "event by event", "rewound"])
+def test_an_interrupt_in_a_window_that_is_cut_loses_nothing(step, monkeypatch):
+    """Wherever it comes, the simulation goes on from `sim.time` with the same spikes."""
+    net = cuba.build(0.1)
+    whole, sim = windowed(net), windowed(net)
+    whole.run(20.0)
+    sim.run(7.03)
+    advance, calls = es.Simulation._advance, []
+
+    def interrupted(self, executor, end, bar, start):
+        calls.append(executor)
+        if step == "rewound" or (step == "window" and len(calls) == 2) or (step == "event by event" and len(calls) == 3):
+            raise KeyboardInterrupt
+        advance(self, executor, end, bar, start)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(es.Simulation, "_advance", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            sim.run(4.01)
+    assert sim.time == 7.03 if step == "rewound" else 10.9 < sim.time <= 11.04
+    sim.run(20.0 - sim.time)
+    for a, b in zip(state_bits(whole), state_bits(sim), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_recorded_membranes_are_those_of_the_ordered_executor():
     net = heterogeneous()
     sims = [es.Simulation(net, seed=1, executor=executor, record_V="cells") for executor in ("ordered", "windowed")]
