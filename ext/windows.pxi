@@ -1,17 +1,20 @@
-# The windowed executor: the events of the ordered one, neuron by neuron.
+# The windowed executor: the events of the ordered one, neuron by neuron (docs/windows.md).
 #
 # Where the shortest delay of a network is D > 0, a spike of the window [T, T + D) arrives at T + D or later. Within the
 # window no neuron can influence another, so each may go through its own arrivals and spikes alone: in any order, in any
-# thread, its state row in the cache once. What happens to one neuron is what the ordered executor would do to it, by the
-# same calls in the same order; hence the same bits, wherever windows begin or are cut (docs/windows.md).
+# thread, its state row in the cache once.
+#
+# A model that can sums its arrivals (sums.pxi), and only neurons that may spike go through them one by one. All others always
+# do: what happens to them is what the ordered executor would do, by the same calls in the same order; hence the same bits.
 #
 # A spike is sent at once: its row is read from end to end, and each arrival written to the list of its window and of the
-# thread that owns the target. For each window, each thread does
+# thread that owns the target. Or, if it has many arrivals in a window that are summed, it is visited in each (`visit`). For
+# each window, each thread does
 #   emit      its sources spike;                                         -- barrier, if they may do so with less delay than D --
-#   sweep     its neurons with arrivals, or an alarm that rings, live through the window: each takes its arrivals in order,
-#             and spikes; then the spikes are sent;                                                          -- barrier --
-#   exchange  (one thread) spikes are recorded, and taped, in the order of time; the next window in which anything is due is found.
-#                                                                                                          -- barrier --
+#   sweep     sums are added up, and bounds asked (`add_up`); its neurons with other arrivals, or an alarm that rings, live
+#             through the window: each takes its arrivals in order, and spikes; then the spikes are sent;    -- barrier --
+#   exchange  (one thread) spikes are recorded, and taped, in the order of time; the next window in which anything is due
+#             is found.                                                                                      -- barrier --
 
 cdef extern from *:
     """
