@@ -16,6 +16,7 @@ cdef class Rows:
     cdef readonly Py_ssize_t first              # global id of the first source
     cdef readonly int pre                       # source population
     cdef object least, most, span, degree       # see `shortest`, `largest`, `segment`, `in_degree`
+    cdef bint at_once, known                    # see `look_at_order`
     cdef bint visited                           # by windows: see `Worker.visit`
 
     def __init__(self, Population pre, Population post, int port, indptr, indices, weight, delay, table=NO_TABLE):
@@ -25,6 +26,7 @@ cdef class Rows:
         self.set_weight(weight)
         self.delay_data, self.delay_table = delay, table
         self.delays = values_of(delay, table)
+        self.at_once = self.known = False
 
     @property
     def delay(self):
@@ -61,6 +63,16 @@ cdef class Rows:
             most = (self.delay_table if self.delays.entries else self.delay_data).max(initial=0.0)
             self.span = float(most) - self.shortest if len(self.indices) else 0.0
         return len(self.indices) / max(np.count_nonzero(np.diff(self.indptr)), 1) / (1.0 + self.span / length)
+
+    cdef void look_at_order(self) noexcept:
+        """Find out whether the synapses of a row have one delay and are in the order of targets: `at_once`."""
+        cdef int64_t i, k
+        if self.known:
+            return
+        self.known, self.at_once = True, self.delays.stride == 0
+        for i in range(self.ptr.shape[0] - 1 if self.at_once else 0):
+            for k in range(self.ptr[i] + 1, self.ptr[i + 1]):
+                self.at_once &= self.target[k - 1] <= self.target[k]
 
     def one_each(self):
         """Sources from the first on that have one synapse each, with ascending targets and one delay > 0 for all: how many, and

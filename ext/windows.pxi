@@ -454,12 +454,19 @@ cdef class Worker:
     cdef void send_off(self, Rows rows, Flight *f) noexcept nogil:
         """Send a spike, and note when it will have arrived everywhere."""
         cdef int to
+        cdef Flight part
+        cdef int64_t share = (<Sums> self.plan.sums[rows.post.index]).share if rows.visited else 0
         f.arrival = later(f.departure, value(rows.delays, f.stop - 1))
         self.file(&self.flights, f)
         f.arrival = later(f.departure, value(rows.delays, f.cursor))
         if rows.visited:
             for to in range(self.n_workers):
-                self.file(&self.slot(self.window_of(f.arrival)).spikes[to], f)
+                part = f[0]
+                if rows.at_once and self.n_workers > 1:
+                    part.cursor = first_from(rows, f.cursor, f.stop, share * to)
+                    part.stop = first_from(rows, part.cursor, f.stop, share * (to + 1))
+                if part.cursor < part.stop:
+                    self.file(&self.slot(self.window_of(f.arrival)).spikes[to], &part)
         else:
             self.send(rows, f)
 
@@ -1134,6 +1141,18 @@ cdef inline Time respited(Life p, const Neuron *s, const double *q) noexcept nog
     return later(s.free if clamped(s) else s.at, p.respite(s, q))
 
 
+cdef int64_t first_from(Rows rows, int64_t lo, int64_t hi, int64_t target) noexcept nogil:
+    """Of synapses lo ... hi - 1, in the order of targets, the first whose target is not below `target`."""
+    cdef int64_t mid
+    while lo < hi:
+        mid = (lo + hi) // 2
+        if rows.target[mid] < target:
+            lo = mid + 1
+        else:
+            hi = mid
+    return lo
+
+
 cdef bint move_on(Rows rows, Flight *f, Time now) noexcept nogil:
     """Move the cursor of a spike to its first arrival at or after `now`; False: there is none."""
     cdef int64_t lo = f.cursor, hi = f.stop, mid
@@ -1418,6 +1437,7 @@ cdef class Windows:
         cdef Plan *plan = &self.plan
         cdef Worker worker
         for rows in self.engine.projections:
+            (<Rows> rows).look_at_order()
             (<Rows> rows).visited = (plan.sums[rows.post.index] != NULL and rows.shortest > 0.0
                                      and rows.segment(self.longest) >= LONG_SEGMENT)
         self.opened, self.lagging = self.engine.spikes.n, {}
