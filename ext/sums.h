@@ -92,9 +92,39 @@ static int eventsim_reserve(Pool *pool, int64_t more)       /* -1: no memory */
 ADD(add_floats, float)
 ADD(add_doubles, double)
 
+/* the same, all of one weight and arriving at once: then the effects are the same, too */
+static int64_t add_alike(int64_t n, const int32_t *target, double w, const Effects *e, int32_t lo, int32_t hi, int32_t *place,
+                         Pool *pool, uint64_t *touched)
+{
+    const int inhibits = w < 0.0;
+    const int64_t membrane = in_quanta(w * e->f[2 * inhibits][0]), current = in_quanta(w * e->f[2 * inhibits + 1][0]);
+    int64_t i, count = 0, used = pool->n;
+    Sum *sums = pool->sums;
+    for (i = 0; i < n; i++) {
+        const int32_t j = target[i];
+        int64_t *v;
+        if ((uint32_t)(j - lo) >= (uint32_t)(hi - lo))
+            continue;
+        count++;
+        if (place[j] == 0) {
+            place[j] = (int32_t)used;
+            memset(&sums[used++], 0, sizeof(Sum));
+            touched[j >> 6] |= (uint64_t)1 << (j & 63);
+        }
+        v = inhibits ? sums[place[j]].inhibition : sums[place[j]].excitation;
+        v[0] += membrane;
+        v[1] += current;
+    }
+    pool->n = used;
+    return count;
+}
+
 static int64_t eventsim_add(int64_t n, const int32_t *target, const float *f32, const double *f64, int64_t stride,
                             const Effects *e, int each, int32_t lo, int32_t hi, int32_t *place, Pool *pool, uint64_t *touched)
 {
+    const double first = f32 ? *f32 : *f64;
+    if (stride == 0 && !each && first != 0.0)
+        return add_alike(n, target, first, e, lo, hi, place, pool, touched);
     if (f32)
         return each ? add_floats(n, target, f32, stride, e, 1, lo, hi, place, pool, touched)
                     : add_floats(n, target, f32, stride, e, 0, lo, hi, place, pool, touched);
