@@ -52,15 +52,16 @@ INLINE double lane_expm1(double x)      /* x <= 0 */
     return scale * p + (scale - 1.0);
 }
 
-INLINE double lane_log1p(double x)      /* x > -1 */
+/* x > 0, not subnormal, finite: x = 2^k (1 + f) with 1 + f from sqrt(1/2) to sqrt(2), and log(1 + f) = f - less */
+INLINE double log_parts(double x, double *k, double *less)
 {
-    double u = 1.0 + x, lost = x < 1.0 ? x - (u - 1.0) : 1.0 - (u - x), k, m, f, s, z, w, r;
+    double m, f, s, z, w, r;
     uint64_t bits, exponent;
-    memcpy(&bits, &u, 8);
-    bits += 0x3ff0000000000000 - 0x3fe6a09e00000000;            /* mantissa from sqrt(1/2) to sqrt(2) */
+    memcpy(&bits, &x, 8);
+    bits += 0x3ff0000000000000 - 0x3fe6a09e00000000;
     exponent = (bits >> 52) + (0x4338000000000000 - 1023);
-    memcpy(&k, &exponent, 8);
-    k -= 6755399441055744.0;
+    memcpy(k, &exponent, 8);
+    *k -= 6755399441055744.0;
     bits = (bits & 0x000fffffffffffff) + 0x3fe6a09e00000000;
     memcpy(&m, &bits, 8);
     f = m - 1.0;
@@ -70,30 +71,20 @@ INLINE double lane_log1p(double x)      /* x > -1 */
     r = z * (6.666666666666735130e-01
              + w * (2.857142874366239149e-01 + w * (1.818357216161805012e-01 + w * 1.479819860511658591e-01)))
         + w * (3.999999999940941908e-01 + w * (2.222219843214978396e-01 + w * 1.531383769920937332e-01));
-    r = f - (0.5 * f * f - s * (0.5 * f * f + r));
-    return k * 6.93147180369123816490e-01 + (r + (k * 1.90821492927058770002e-10 + lost / u));
+    *less = 0.5 * f * f - s * (0.5 * f * f + r);
+    return f;
+}
+
+INLINE double lane_log1p(double x)      /* x > -1 */
+{
+    double u = 1.0 + x, lost = x < 1.0 ? x - (u - 1.0) : 1.0 - (u - x), k, less, f = log_parts(u, &k, &less);
+    return k * 6.93147180369123816490e-01 + ((f - less) + (k * 1.90821492927058770002e-10 + lost / u));
 }
 
 INLINE double lane_log(double x)        /* x > 0, not subnormal, finite */
 {
-    double k, m, f, s, z, w, r;
-    uint64_t bits, exponent;
-    memcpy(&bits, &x, 8);
-    bits += 0x3ff0000000000000 - 0x3fe6a09e00000000;            /* mantissa from sqrt(1/2) to sqrt(2) */
-    exponent = (bits >> 52) + (0x4338000000000000 - 1023);
-    memcpy(&k, &exponent, 8);
-    k -= 6755399441055744.0;
-    bits = (bits & 0x000fffffffffffff) + 0x3fe6a09e00000000;
-    memcpy(&m, &bits, 8);
-    f = m - 1.0;
-    s = f / (2.0 + f);
-    z = s * s;
-    w = z * z;
-    r = z * (6.666666666666735130e-01
-             + w * (2.857142874366239149e-01 + w * (1.818357216161805012e-01 + w * 1.479819860511658591e-01)))
-        + w * (3.999999999940941908e-01 + w * (2.222219843214978396e-01 + w * 1.531383769920937332e-01));
-    r = k * 1.90821492927058770002e-10 - (0.5 * f * f - s * (0.5 * f * f + r));
-    return k * 6.93147180369123816490e-01 + (f + r);
+    double k, less, f = log_parts(x, &k, &less);
+    return k * 6.93147180369123816490e-01 + (f + (k * 1.90821492927058770002e-10 - less));
 }
 
 #endif

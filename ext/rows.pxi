@@ -15,7 +15,7 @@ cdef class Rows:
     cdef readonly int port
     cdef readonly Py_ssize_t first              # global id of the first source
     cdef readonly int pre                       # source population
-    cdef object least, most, span, degree       # see `shortest`, `largest`, `segment`, `in_degree`
+    cdef object least, most, span, degree, ones # see `shortest`, `largest`, `segment`, `in_degree`, `one_each`
     cdef bint at_once, known                    # see `look_at_order`
     cdef bint visited                           # by windows: see `Worker.visit`
 
@@ -61,8 +61,9 @@ cdef class Rows:
         """How many synapses of a row are due in a window of `length` [ms], on average."""
         if self.span is None:
             most = (self.delay_table if self.delays.entries else self.delay_data).max(initial=0.0)
-            self.span = float(most) - self.shortest if len(self.indices) else 0.0
-        return len(self.indices) / max(np.count_nonzero(np.diff(self.indptr)), 1) / (1.0 + self.span / length)
+            self.span = (float(most) - self.shortest if len(self.indices) else 0.0,
+                         len(self.indices) / max(np.count_nonzero(np.diff(self.indptr)), 1))
+        return self.span[1] / (1.0 + self.span[0] / length)
 
     cdef void look_at_order(self) noexcept:
         """Find out whether the synapses of a row have one delay and are in the order of targets: `at_once`."""
@@ -77,13 +78,14 @@ cdef class Rows:
     def one_each(self):
         """Sources from the first on that have one synapse each, with ascending targets and one delay > 0 for all: how many, and
         the first; 0 if the synapses are not like that."""
-        number = np.diff(self.indptr)
-        sources = np.flatnonzero(number)
-        n = len(sources)
-        if (n == 0 or self.delays.stride or not self.shortest > 0.0 or np.any(number > 1) or sources[-1] - sources[0] != n - 1
-                or np.any(np.diff(self.indices) < 0)):
-            return 0, 0
-        return n, int(sources[0])
+        if self.ones is None:
+            number = np.diff(self.indptr)
+            sources = np.flatnonzero(number)
+            n = len(sources)
+            is_so = (n > 0 and not self.delays.stride and self.shortest > 0.0 and np.all(number <= 1)
+                     and sources[n - 1] - sources[0] == n - 1 and np.all(np.diff(self.indices) >= 0))
+            self.ones = (n, int(sources[0])) if is_so else (0, 0)
+        return self.ones
 
     def set_weight(self, weight):
         """Replace the weights, (m,) in row order or (1,)."""

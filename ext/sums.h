@@ -58,6 +58,17 @@ static int eventsim_reserve(Pool *pool, int64_t more)       /* -1: no memory */
     return 0;
 }
 
+/* where effects on neuron j are added, of excitation or inhibition; `used` sums are in use */
+INLINE int64_t *sum_of(int32_t j, int inhibits, int32_t *place, Sum *sums, int64_t *used, uint64_t *touched)
+{
+    if (place[j] == 0) {
+        place[j] = (int32_t)*used;
+        memset(&sums[(*used)++], 0, sizeof(Sum));
+        touched[j >> 6] |= (uint64_t)1 << (j & 63);
+    }
+    return inhibits ? sums[place[j]].inhibition : sums[place[j]].excitation;
+}
+
 /* n synapses onto targets from lo to hi - 1 (others are skipped); those of no weight touch nobody. `each` is 0 if all arrive
  * at once: then the first effect is that of all. Returns how many there were; room has been reserved. */
 #define ADD(NAME, WEIGHT)                                                                                              \
@@ -77,12 +88,7 @@ static int eventsim_reserve(Pool *pool, int64_t more)       /* -1: no memory */
             count++;                                                                                                   \
             if (w == 0.0)                                                                                              \
                 continue;                                                                                              \
-            if (place[j] == 0) {                                                                                       \
-                place[j] = (int32_t)used;                                                                              \
-                memset(&sums[used++], 0, sizeof(Sum));                                                                 \
-                touched[j >> 6] |= (uint64_t)1 << (j & 63);                                                            \
-            }                                                                                                          \
-            v = inhibits ? sums[place[j]].inhibition : sums[place[j]].excitation;                                      \
+            v = sum_of(j, inhibits, place, sums, &used, touched);                                                      \
             v[0] += in_quanta(w * e->f[2 * inhibits][k]);                                                              \
             v[1] += in_quanta(w * e->f[2 * inhibits + 1][k]);                                                          \
         }                                                                                                              \
@@ -106,12 +112,7 @@ static int64_t add_alike(int64_t n, const int32_t *target, double w, const Effec
         if ((uint32_t)(j - lo) >= (uint32_t)(hi - lo))
             continue;
         count++;
-        if (place[j] == 0) {
-            place[j] = (int32_t)used;
-            memset(&sums[used++], 0, sizeof(Sum));
-            touched[j >> 6] |= (uint64_t)1 << (j & 63);
-        }
-        v = inhibits ? sums[place[j]].inhibition : sums[place[j]].excitation;
+        v = sum_of(j, inhibits, place, sums, &used, touched);
         v[0] += membrane;
         v[1] += current;
     }

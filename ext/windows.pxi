@@ -841,25 +841,15 @@ cdef class Worker:
         return 0
 
     cdef void add_drive(self, const Background *d, Rows rows, Population p, Sums s, Time until) noexcept nogil:
-        cdef Effects e
-        cdef int64_t start, n, i
-        cdef int64_t each = rows.weights.stride
-        cdef const int32_t *target = rows.targets() + d.synapse
-        self.lot_weight[0] = value(rows.weights, 0)
+        cdef int64_t start, i, k
         for start from 0 <= start < d.n by CHUNK:
-            n = min(d.n - start, CHUNK)
-            for i in range(n):
+            self.lot_n = min(d.n - start, CHUNK)
+            for i in range(self.lot_n):
+                k = d.synapse + d.source[start + i]
                 self.lot_x[i] = max(until.offset - d.time[start + i], 0.0)
-                self.lot_target[i] = target[d.source[start + i]]
-            if each:
-                for i in range(n):
-                    self.lot_weight[i] = value(rows.weights, d.synapse + d.source[start + i])
-            p.kernel().effects(n, self.lot_x, self.lot_target, p.coefs, p.coef_stride, s.quanta, s.same, &e)
-            if reserve(&s.pools[self.index], CHUNK + 1):
-                self.fail(NO_MEMORY, -1, self.plan.start)
-                return
-            add_effects(n, self.lot_target, NULL, self.lot_weight, each, &e, True, 0, <int32_t> p.n, s.place,
-                        &s.pools[self.index], s.touched)
+                self.lot_target[i], self.lot_weight[i] = rows.target[k], value(rows.weights, k)
+            self.add_lot_to(p, s)
+        self.lot_n = 0
 
     cdef void recollect_drive(self, const Background *d, Rows rows) noexcept nogil:
         cdef const uint64_t *exact = (<Sums> self.plan.sums[rows.post.index]).exact

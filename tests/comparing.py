@@ -1,4 +1,4 @@
-"""How two spike trains are compared."""
+"""How two spike trains are compared, and what several tests compare."""
 
 from collections import defaultdict
 
@@ -44,3 +44,22 @@ def exact(result):
 def simulate(net, T, **options):
     """The engine's spikes, as the oracles give theirs."""
     return exact(simulation(net, **options)[0].run(T))
+
+
+def heterogeneous_cells(n):
+    """LIF neurons, every parameter of its own; some above threshold by themselves."""
+    import numpy as np
+
+    import eventsim as es
+
+    rng = np.random.default_rng(5)
+    return es.LIF(
+        C_m=rng.uniform(100, 300, n),
+        tau_m=rng.uniform(5, 30, n),
+        tau_syn_ex=rng.uniform(0.3, 6, n),
+        tau_syn_in=rng.uniform(0.3, 12, n),
+        V_th=rng.uniform(-56, -50, n),
+        V_reset=rng.uniform(-75, -60, n),
+        t_ref=np.where(rng.random(n) < 0.3, 0.0, rng.uniform(0.1, 4, n)),
+        I_e=rng.uniform(-100, 400, n),
+    )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import strategies
-from comparing import simulation
+from comparing import heterogeneous_cells, simulation
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -20,21 +20,10 @@ TIMES = 1e-9  # [ms], of a spike: the same, over a slope that may be small
 
 
 def heterogeneous(n=60):
-    """Every parameter and every delay of its own; both signs at every neuron, some above threshold by themselves."""
-    rng = np.random.default_rng(5)
-    cell = es.LIF(
-        C_m=rng.uniform(100, 300, n),
-        tau_m=rng.uniform(5, 30, n),
-        tau_syn_ex=rng.uniform(0.3, 6, n),
-        tau_syn_in=rng.uniform(0.3, 12, n),
-        V_th=rng.uniform(-56, -50, n),
-        V_reset=rng.uniform(-75, -60, n),
-        t_ref=np.where(rng.random(n) < 0.3, 0.0, rng.uniform(0.1, 4, n)),
-        I_e=rng.uniform(-100, 400, n),
-    )
+    """Every parameter and every delay of its own; both signs at every neuron."""
     net = es.Network()
     noise = net.add("noise", n, es.Poisson(rate=800.0))
-    cells = net.add("cells", n, cell, V_m=es.Uniform(-70, -52))
+    cells = net.add("cells", n, heterogeneous_cells(n), V_m=es.Uniform(-70, -52))
     read = net.add("read", 3, es.LeakyIntegrator())
     net.connect(noise, cells, es.OneToOne(), weight=es.Uniform(-150, 250), delay=0.3)
     net.connect(cells, cells, es.FixedProbability(0.2), weight=es.Normal(0.0, 80.0), delay=es.Uniform(0.13, 700.0))

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import strategies
-from comparing import simulation
+from comparing import heterogeneous_cells, simulation
 from gradient_nets import KINDS, SPIKING, Loss, large
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -112,21 +112,10 @@ def test_same_bits_on_networks_and_threads(name):
 
 
 def heterogeneous(n=60):
-    """Every parameter and every delay of its own; both signs at every neuron, some above threshold by themselves."""
-    rng = np.random.default_rng(5)
-    cell = es.LIF(
-        C_m=rng.uniform(100, 300, n),
-        tau_m=rng.uniform(5, 30, n),
-        tau_syn_ex=rng.uniform(0.3, 6, n),
-        tau_syn_in=rng.uniform(0.3, 12, n),
-        V_th=rng.uniform(-56, -50, n),
-        V_reset=rng.uniform(-75, -60, n),
-        t_ref=np.where(rng.random(n) < 0.3, 0.0, rng.uniform(0.1, 4, n)),
-        I_e=rng.uniform(-100, 400, n),
-    )
+    """Every parameter and every delay of its own; both signs at every neuron."""
     net = es.Network()
     noise = net.add("noise", n, es.Poisson(rate=800.0))
-    cells = net.add("cells", n, cell, V_m=es.Uniform(-70, -52))
+    cells = net.add("cells", n, heterogeneous_cells(n), V_m=es.Uniform(-70, -52))
     read = net.add("read", 3, es.LeakyIntegrator())
     net.connect(noise, cells, es.OneToOne(), weight=es.Uniform(-150, 250), delay=0.0)
     net.connect(cells, cells, es.FixedProbability(0.2), weight=es.Normal(0.0, 80.0), delay=es.Uniform(0.13, 700.0))
