@@ -158,7 +158,7 @@ class LayerRuns:
         self._sizes = [len(indices) for indices, _ in self._rows]
         B = self.n_samples
         work = sum(len(trains.times) for trains in self.inputs.values()) * sum(core.n for core in self._cores)
-        pieces = max(1, min(B, 16, work // 2**14, max(2, 2**19 // (1 + sum(self._sizes)))))
+        pieces = max(1, min(B, 16, work // 2**16, max(2, 2**19 // (1 + sum(self._sizes)))))
         cuts = [B * k // pieces for k in range(pieces + 1)]
         self._chunks = [_core.LayerChunk(self._net, lo, hi - lo, self.duration) for lo, hi in pairwise(cuts)]
         self._each(self._forward)

@@ -162,11 +162,10 @@ cdef Py_ssize_t own_events(Work *w, const Lanes *l, double T, const Fired *spike
 
 cdef int own_intervals(Work *w, const Lanes *l, double T, Py_ssize_t n_own) noexcept nogil:
     """Factors of the gaps, then of the interval from each own event up to the next of its lane in its gap, or to the end
-    of the gap, then of the interval down to the one before, or to the start of the gap."""
+    of the gap, then of the interval down to the one before, or to the start of the gap. w.own is sorted."""
     cdef Py_ssize_t x, g, upper = w.n + 1, lower = w.n + 1 + n_own
     cdef int64_t *latest = w.last
     cdef Own *own
-    sort_by_time(w.own, n_own)
     if prepare_gaps(w, T, 2 * n_own):
         return -1
     for x in range(l.n):
@@ -184,6 +183,15 @@ cdef int own_intervals(Work *w, const Lanes *l, double T, Py_ssize_t n_own) noex
         latest[own.lane] = x
     eventsim_factors(w.n + 1 + 2 * n_own, w.dt, l.rates, w.f)
     return 0
+
+cdef inline Py_ssize_t pulled(const Own *own, Py_ssize_t n, const Loss *loss) noexcept nogil:
+    """How many of the sorted events come up to the last one that the loss pulls at: later than that all costates are 0."""
+    if loss.n_integrals or loss.n_squares or loss.n_looks:
+        return n
+    while n and own[n - 1].rank >= 0 and loss.pull[own[n - 1].rank >> 1] == 0.0 and (
+            loss.times == NULL or loss.times[own[n - 1].rank >> 1] == 0.0):
+        n -= 1
+    return n
 
 cdef int walk_back(Work *w, const Lanes *l, const Cable *cables, double T, const Fired *spikes, Py_ssize_t n_spikes,
                    Py_ssize_t n_sample, Loss *loss, CableBack *out, Adjoint *grad, bint rates, bint drive) noexcept nogil:
@@ -213,6 +221,8 @@ cdef int walk_back(Work *w, const Lanes *l, const Cable *cables, double T, const
                 own = &w.own[n_own]
                 own.time, own.rank, own.lane, own.value = loss.when[j], -1, <int32_t> j, loss.max_V[j]
                 n_own += 1
+    sort_by_time(w.own, n_own)
+    n_own = pulled(w.own, n_own, loss)
     if own_intervals(w, l, T, n_own):
         return -1
     upper, lower = w.n + 1, w.n + 1 + n_own

@@ -278,6 +278,8 @@ cdef class LayerChunk:
                         code = -1
                         break
                     n = own_events(&w, &l, self.duration, tape.spikes + tape.starts[sample], n, m, 0)
+                    if n >= 0:
+                        sort_by_time(w.own, n)
                     if n < 0 or own_intervals(&w, &l, self.duration, n):
                         code = -1
                         break
