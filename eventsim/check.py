@@ -134,6 +134,8 @@ def _numeric(obj: str, name: str, value: Any, kinds: str, what: str) -> np.ndarr
 
 def _doubles(given: np.ndarray) -> np.ndarray:
     """A copy as float64; of what overflows, a long double, `_in_range` tells."""
+    if given.dtype == np.float64:
+        return given.copy()
     with np.errstate(over="ignore"):
         return given.astype(np.float64)
 

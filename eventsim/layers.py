@@ -189,7 +189,8 @@ class LayerRuns:
     def _fired(self, population: int) -> tuple[np.ndarray, ...]:
         if population not in self._spikes:
             parts = [chunk.spikes(population) for chunk in self._chunks]
-            self._spikes[population] = tuple(np.concatenate(columns) for columns in zip(*parts, strict=True))
+            columns = zip(*parts, strict=True)
+            self._spikes[population] = parts[0] if len(parts) == 1 else tuple(np.concatenate(column) for column in columns)
         return self._spikes[population]
 
     def spikes(self, population: int) -> Spikes:

@@ -134,18 +134,18 @@ class FirstSpikeCrossEntropy(Loss):
     def __call__(self, response: Response, targets: Any = None) -> Answer:
         times, places, m = _first(response, self.population)
         labels = _labels(self, targets, *times.shape)
-        rows = np.arange(len(labels))
-        own = times[rows, labels]
-        own = np.where(places[rows, labels] >= 0, own, response.duration if self.silent is None else self.silent)
-        times[rows, labels] = own
+        label = np.arange(len(labels)), labels
+        own = times[label]
+        own[own == np.inf] = response.duration if self.silent is None else self.silent
+        times[label] = own
         cost, p = cross_entropy(times * (-1.0 / self.tau), labels)
-        p *= -1.0 / self.tau  # d cost / d logit * d logit / d time
+        value, share = cost.sum(), self._share(response)
+        p *= -share / self.tau  # d cost / d logit * d logit / d time
         if self.alpha:
             early = np.exp(own / self.tau_early)
-            cost = cost + self.alpha * (early - 1.0)
-            p[rows, labels] += self.alpha / self.tau_early * early
-        share = self._share(response)
-        return share * float(cost.sum()), {self.population: Sensitivity(times=_at(places, share * p, m))}
+            value += self.alpha * (early.sum() - len(early))
+            p[label] += (share * self.alpha / self.tau_early) * early
+        return share * float(value), {self.population: Sensitivity(times=_at(places, p, m))}
 
 
 class SpikeTimeError(Loss):
@@ -514,9 +514,9 @@ def _first(response: Response, population: Population | str) -> tuple[np.ndarray
     """First spike times (B, n), inf if silent, their places in the list of spikes, -1 if silent, and its length."""
     spikes, n, B = response.spikes(population), response.size(population), response.n_samples
     m = len(spikes.time)
-    places = np.full(B * n, -1, np.int64)
-    places[(spikes.sample * n + spikes.neuron)[::-1]] = np.arange(m - 1, -1, -1)  # of equal indices the last one stays
-    times = np.append(spikes.time, np.inf)[places]
+    places, times = np.full(B * n, -1, np.int64), np.full(B * n, np.inf)
+    last_first = (spikes.sample * n + spikes.neuron)[::-1]  # of equal indices the last one stays
+    places[last_first], times[last_first] = np.arange(m - 1, -1, -1), spikes.time[::-1]
     return times.reshape(B, n), places.reshape(B, n), m
 
 
@@ -537,13 +537,13 @@ def _at(places: np.ndarray, derivative: np.ndarray, m: int) -> np.ndarray:
 
 def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """-log softmax at the labels (B,), and its derivative by the logits (B, n)."""
-    rows = np.arange(len(labels))
-    shifted = logits - logits[rows, labels][:, None]
+    label = np.arange(len(labels)), labels
+    shifted = logits - logits[label][:, None]
     top = shifted.max(axis=1)  # at least 0, the label's own
     p = np.exp(shifted - top[:, None])
     total = p.sum(axis=1)
     p /= total[:, None]
-    p[rows, labels] -= 1.0
+    p[label] -= 1.0
     return np.log(total) + top, p
 
 

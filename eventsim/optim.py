@@ -260,7 +260,7 @@ class Parameters:
     ):
         self.simulation = simulation
         self.blocks: list[_Block] = []
-        self._order: dict[Any, np.ndarray] = {}  # place in the vector's order of each synapse in the order of `edges`
+        self._order: dict[Any, np.ndarray] = {}  # place in the vector of each synapse of `edges`, where that is another order
         maps, masks, rates, pieces = dict(maps or {}), dict(masks or {}), dict(rates or {}), []
         begin = 0
         for key in masks:
@@ -306,7 +306,6 @@ class Parameters:
         edges = self.simulation.edges(target)
         if name not in ("weight", "delay"):
             raise ValueError(f"Parameters: projection {target.name!r} has no {name!r}; it has weight, delay")
-        self._order[target] = np.arange(len(edges.pre))
         return getattr(edges, name).astype(np.float64)
 
     def __len__(self) -> int:
@@ -346,13 +345,13 @@ class Parameters:
             if b.mask is not None:
                 np.copyto(x, self._fixed[b.part.start], where=~b.mask)  # weight decay must not reach it
             value = b.map.to_value(x)
-            values.setdefault(b.target, {})[b.name] = (
-                value if b.shared or b.target not in self._order else value[self._order[b.target]]
-            )
+            moved = b.target in self._order and not b.shared
+            values.setdefault(b.target, {})[b.name] = value[self._order[b.target]] if moved else value
         for target, new in values.items():
             if len(new.get("delay", ())) > 1:  # the rows will be sorted by delay, then target, then the present order
                 edges = self.simulation.edges(target)
-                order = self._order[target][np.lexsort((edges.post, new["delay"], edges.pre))]
+                order = np.lexsort((edges.post, new["delay"], edges.pre))
+                order = self._order[target][order] if target in self._order else order
             self.simulation.set(target, **new)
             if len(new.get("delay", ())) > 1:
                 self._order[target] = order

@@ -505,7 +505,7 @@ class Simulation:
             if name not in ("weight", "delay"):
                 raise ValueError(f"{where}: there is no {name} (= {value!r}) to set; it has weight, delay")
             kind = "nonnegative" if name == "delay" else "finite"
-            values[name] = np.atleast_1d(check.values(where, name, value, kind, m)).astype(np.float64)
+            values[name] = np.atleast_1d(check.values(where, name, value, kind, m))
         if "weight" in values:
             self._set_weight(k, self._narrowed(where, values["weight"]))
         if "delay" in values:
@@ -515,10 +515,10 @@ class Simulation:
         """Weights in the precision chosen at build; one for all needs no memory per synapse and stays as it is."""
         if len(weight) == 1:
             return weight
-        if np.abs(weight).max(initial=0.0) > np.finfo(self._weight_dtype).max:
+        if self._weight_dtype != "float64" and np.abs(weight).max(initial=0.0) > np.finfo(self._weight_dtype).max:
             j = int(np.argmax(np.abs(weight)))
             raise ValueError(f"{where}: weight[{j}] = {weight[j]} is too large for float32; build with weight_dtype='float64'")
-        return weight.astype(self._weight_dtype)
+        return weight.astype(self._weight_dtype, copy=False)
 
     def _set_weight(self, k: int, weight: np.ndarray) -> None:
         rows = self._engine.projections

@@ -74,12 +74,19 @@ class SpikeTrains:
             lo, hi, _ = key.indices(len(self))
             starts = self.starts[lo : max(lo, hi) + 1]
             part = slice(starts[0], starts[-1])
-            return SpikeTrains(self.times[part], self.ids[part], starts - starts[0])
+            return self._part(self.times[part], self.ids[part], starts - starts[0])
         chosen = np.arange(len(self))[key]
         counts = self.starts[chosen + 1] - self.starts[chosen]
         starts = np.concatenate([[0], np.cumsum(counts)])
         places = np.arange(starts[-1]) + np.repeat(self.starts[chosen] - starts[:-1], counts)
-        return SpikeTrains(self.times[places], self.ids[places], starts)
+        return self._part(self.times[places], self.ids[places], starts)
+
+    @classmethod
+    def _part(cls, times: np.ndarray, ids: np.ndarray, starts: np.ndarray) -> SpikeTrains:
+        """Of trains that have been checked."""
+        part = cls.__new__(cls)
+        part.times, part.ids, part.starts = times, ids, starts
+        return part
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         return (self[k] for k in range(len(self)))

@@ -100,7 +100,7 @@ cdef void sort_by_time(Timed *x, Py_ssize_t n) noexcept nogil:
     """Sort by (time, rank): Shell's method, in place and quick where little is out of order."""
     cdef Py_ssize_t step = 1, i, j
     cdef Timed item
-    while 3 * step + 1 < n:
+    while 12 * step < n:                # what is sorted here is a row of short heaps, each later than the one before
         step = 3 * step + 1
     for i in range(1, n):
         if x[i].time < x[i - 1].time or (x[i].time == x[i - 1].time and x[i].rank < x[i - 1].rank):
