@@ -235,7 +235,7 @@ def gradients_of(sim, trains, threads, rng_seed=5):
 
 
 def test_the_bits_do_not_depend_on_threads():
-    sim, _, _, trains = drawn(7, (5, 120, 4), B=48)
+    sim, _, _, trains = drawn(7, (5, 120, 4), B=256)
     one = gradients_of(sim, trains, 1)
     assert len(one[0]._chunks) > 1
     for threads in (2, 3):

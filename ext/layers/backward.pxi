@@ -184,13 +184,17 @@ cdef int own_intervals(Work *w, const Lanes *l, double T, Py_ssize_t n_own) noex
     eventsim_factors(w.n + 1 + 2 * n_own, w.dt, l.rates, w.f)
     return 0
 
-cdef inline Py_ssize_t pulled(const Own *own, Py_ssize_t n, const Loss *loss) noexcept nogil:
-    """How many of the sorted events come up to the last one that the loss pulls at: later than that all costates are 0."""
+cdef inline Py_ssize_t pulled(Work *w, Py_ssize_t n, const Loss *loss) noexcept nogil:
+    """How many of the sorted events come up to the last one that the loss pulls at; later arrivals are dropped: all costates are
+    0 there."""
     if loss.n_integrals or loss.n_squares or loss.n_looks:
         return n
-    while n and own[n - 1].rank >= 0 and loss.pull[own[n - 1].rank >> 1] == 0.0 and (
-            loss.times == NULL or loss.times[own[n - 1].rank >> 1] == 0.0):
+    while n and w.own[n - 1].rank >= 0 and loss.pull[w.own[n - 1].rank >> 1] == 0.0 and (
+            loss.times == NULL or loss.times[w.own[n - 1].rank >> 1] == 0.0):
         n -= 1
+    if loss.max_V == NULL:                                  # kinks have arrivals of their own
+        while w.n and (n == 0 or w.arrivals[w.n - 1].time > w.own[n - 1].time):
+            w.n -= 1
     return n
 
 cdef int walk_back(Work *w, const Lanes *l, const Cable *cables, double T, const Fired *spikes, Py_ssize_t n_spikes,
@@ -222,7 +226,7 @@ cdef int walk_back(Work *w, const Lanes *l, const Cable *cables, double T, const
                 own.time, own.rank, own.lane, own.value = loss.when[j], -1, <int32_t> j, loss.max_V[j]
                 n_own += 1
     sort_by_time(w.own, n_own)
-    n_own = pulled(w.own, n_own, loss)
+    n_own = pulled(w, n_own, loss)
     if own_intervals(w, l, T, n_own):
         return -1
     upper, lower = w.n + 1, w.n + 1 + n_own

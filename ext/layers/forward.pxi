@@ -202,6 +202,7 @@ cdef enum:
     ROOMS = 15
     LANE_ARRAYS = 24
     SIDE_BY_SIDE = 1024         # so many lanes are walked together, if there are enough samples
+    SLICES = 32                 # of time, into which spikes are dealt before they are sorted
 
 cdef struct Work:
     Room rooms[ROOMS]
@@ -246,7 +247,7 @@ cdef int room_for_samples(Work *w, Py_ssize_t lanes, Py_ssize_t samples) noexcep
     cdef Search *s = &w.search
     cdef double *data = <double *> take(&w.rooms[10], 21 * lanes * sizeof(double))
     cdef int32_t *ints = <int32_t *> take(&w.rooms[11], 2 * lanes * sizeof(int32_t))
-    w.begins = <int64_t *> take(&w.rooms[12], (samples + 1) * sizeof(int64_t))
+    w.begins = <int64_t *> take(&w.rooms[12], (samples * SLICES + 1) * sizeof(int64_t))
     w.gaps = <Gap *> take(&w.rooms[13], samples * sizeof(Gap))
     if data == NULL or ints == NULL or w.begins == NULL or w.gaps == NULL:
         return -1
@@ -455,13 +456,16 @@ cdef int spikes_of_gaps(Work *w, const Lanes *l, Py_ssize_t n, double T) noexcep
         n, clamped = open, True
     return 0
 
+cdef inline Py_ssize_t slice_of(const Shot *shot, double T) noexcept nogil:
+    return shot.sample * SLICES + min(SLICES - 1, <Py_ssize_t> (shot.fired.time * (SLICES / T)))
+
 cdef int stage_forward(Work *w, const Stage *s, Tape *tapes, Py_ssize_t first, Py_ssize_t samples, double T) noexcept nogil:
     """The spikes of one stage in some samples, sorted."""
     cdef Tape *tape = &tapes[s.population]
     cdef double block[CONSTANTS * BLOCK]
     cdef Py_ssize_t j, x
     cdef int64_t *starts = tape.starts + first
-    cdef int64_t n
+    cdef int64_t n, cell
     cdef Lanes l
     cdef int code
     w.n_shots = 0
@@ -478,18 +482,18 @@ cdef int stage_forward(Work *w, const Stage *s, Tape *tapes, Py_ssize_t first, P
             return code
     if room_for_spikes(tape, w.n_shots):
         return NO_MEMORY
-    for x in range(samples):                    # w.begins: how many spikes a sample has, then where the next one goes
-        w.begins[x] = 0
+    memset(w.begins, 0, samples * SLICES * sizeof(int64_t))     # how many spikes a slice of time of a sample has,
     for x in range(w.n_shots):
-        w.begins[w.shots[x].sample] += 1
-    for x in range(samples):
+        w.begins[slice_of(&w.shots[x], T)] += 1
+    for x in range(samples * SLICES):                           # then where its next one goes
         n = w.begins[x]
         w.begins[x] = tape.n
         tape.n += n
-        starts[x + 1] = tape.n
+        starts[x // SLICES + 1] = tape.n
     for x in range(w.n_shots):
-        tape.spikes[w.begins[w.shots[x].sample]] = w.shots[x].fired
-        w.begins[w.shots[x].sample] += 1
+        cell = slice_of(&w.shots[x], T)
+        tape.spikes[w.begins[cell]] = w.shots[x].fired
+        w.begins[cell] += 1
     for x in range(samples):
         sort_by_time(tape.spikes + starts[x], starts[x + 1] - starts[x])
     return 0
