@@ -104,7 +104,16 @@ TASKS = {
     "yin_yang_delays": yin_yang_task(30, True, False, epochs=40, reach=0.982),
     "yin_yang_small": yin_yang_task(5, True, False, epochs=150, rate=0.02, spikes={"hidden": 2.0, "output": 0.9}, reach=0.955),
     "mnist": image_task("mnist", epochs=20, batch=64, rate=3e-3, average=0.999, disturb=shifted, reach=0.982),
-    "fashion": image_task("fashion-mnist", epochs=15, batch=64, rate=3e-3, average=0.999, reach=0.88),
+    "fashion": image_task(
+        "fashion-mnist",
+        encode=Latency(20.0, threshold=0.02),
+        epochs=15,
+        batch=64,
+        rate=3e-3,
+        average=0.999,
+        weight_decay=0.03,
+        reach=0.88,
+    ),
 }
 
 
