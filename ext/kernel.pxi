@@ -11,6 +11,10 @@ cdef extern from "sums.h" nogil:
         int64_t n, capacity
     ctypedef struct Effects:
         double f[4][64]
+    ctypedef struct Resting:
+        const uint64_t *bits
+        int64_t n
+        int32_t at[64]
     ctypedef struct Window:
         double epoch, offset, length, end_epoch, end_offset
         double quantum[2]
@@ -19,11 +23,13 @@ cdef extern from "sums.h" nogil:
                         const double *quantum, int same, Effects *e) noexcept nogil
         void (*step)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
                      int same, const int32_t *place, const Sum *sums, const Window *window, uint8_t *fails, double *respite) noexcept nogil
+        int rates, coefficients, freezes
     const Kernel lif_kernel "eventsim_lif_kernel"
     const Kernel delta_kernel "eventsim_delta_kernel"
+    const Kernel fly_kernel "eventsim_fly_kernel"
     int64_t add_effects "eventsim_add" (int64_t n, const int32_t *target, const float *f32, const double *f64, int64_t stride,
                                         const Effects *e, int each, int32_t lo, int32_t hi, int32_t *place, Pool *pool,
-                                        uint64_t *touched)
+                                        uint64_t *touched, Resting *resting)
     int reserve "eventsim_reserve" (Pool *pool, int64_t more)
 
 cdef extern from *:

@@ -113,6 +113,22 @@ cdef class Flights:
             self.push(&f)
         self.pushes -= n
 
+    cdef int drop_spikes(self) noexcept nogil:
+        """Keep the steps of injected currents only, and no more memory than they need; -1 if there is none."""
+        cdef Flight *heap = self.heap
+        cdef Py_ssize_t k, n = self.n
+        cdef int64_t pushes = self.pushes
+        self.heap, self.n, self.capacity = NULL, 0, 0
+        for k in range(n):
+            if heap[k].source < 0:
+                if self.reserve(1):
+                    free(heap)
+                    return -1
+                self.push(&heap[k])
+        self.pushes = pushes
+        free(heap)
+        return 0
+
     def check(self):
         """Verify the heap order."""
         cdef Py_ssize_t i

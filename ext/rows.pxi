@@ -17,7 +17,8 @@ cdef class Rows:
     cdef readonly int pre                       # source population
     cdef object least, most, span, degree, ones # see `shortest`, `largest`, `segment`, `in_degree`, `one_each`
     cdef bint at_once, known                    # see `look_at_order`
-    cdef bint visited                           # by windows: see `Worker.visit`
+    cdef bint summed                            # by windows: what arrives is summed,
+    cdef bint visited                           # and spikes are visited, not sent: see `Worker.visit`
 
     def __init__(self, Population pre, Population post, int port, indptr, indices, weight, delay, table=NO_TABLE):
         self.pre, self.first, self.post, self.port = pre.index, pre.first, post, port

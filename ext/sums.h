@@ -69,11 +69,27 @@ INLINE int64_t *sum_of(int32_t j, int inhibits, int32_t *place, Sum *sums, int64
     return inhibits ? sums[place[j]].inhibition : sums[place[j]].excitation;
 }
 
+/* Neurons that rest, one bit for each, and which synapses, of CHUNK at most, were left out because their targets do. */
+typedef struct {
+    const uint64_t *bits;                       /* NULL: nobody is left out */
+    int64_t n;
+    int32_t at[CHUNK];
+} Resting;
+
+INLINE int left_out(Resting *resting, int32_t j, int64_t i)
+{
+    if (!resting->bits || !(resting->bits[j >> 6] >> (j & 63) & 1))
+        return 0;
+    resting->at[resting->n++] = (int32_t)i;
+    return 1;
+}
+
 /* n synapses onto targets from lo to hi - 1 (others are skipped); those of no weight touch nobody. `each` is 0 if all arrive
  * at once: then the first effect is that of all. Returns how many there were; room has been reserved. */
 #define ADD(NAME, WEIGHT)                                                                                              \
     INLINE int64_t NAME(int64_t n, const int32_t *target, const WEIGHT *weight, int64_t stride, const Effects *e,      \
-                        int each, int32_t lo, int32_t hi, int32_t *place, Pool *pool, uint64_t *touched)               \
+                        int each, int32_t lo, int32_t hi, int32_t *place, Pool *pool, uint64_t *touched,               \
+                        Resting *resting)                                                                              \
     {                                                                                                                  \
         int64_t i, count = 0, used = pool->n;                                                                          \
         Sum *sums = pool->sums;                                                                                        \
@@ -86,7 +102,7 @@ INLINE int64_t *sum_of(int32_t j, int inhibits, int32_t *place, Sum *sums, int64
             if ((uint32_t)(j - lo) >= (uint32_t)(hi - lo))                                                             \
                 continue;                                                                                              \
             count++;                                                                                                   \
-            if (w == 0.0)                                                                                              \
+            if (w == 0.0 || left_out(resting, j, i))                                                                   \
                 continue;                                                                                              \
             v = sum_of(j, inhibits, place, sums, &used, touched);                                                      \
             v[0] += in_quanta(w * e->f[2 * inhibits][k]);                                                              \
@@ -100,7 +116,7 @@ ADD(add_doubles, double)
 
 /* the same, all of one weight and arriving at once: then the effects are the same, too */
 static int64_t add_alike(int64_t n, const int32_t *target, double w, const Effects *e, int32_t lo, int32_t hi, int32_t *place,
-                         Pool *pool, uint64_t *touched)
+                         Pool *pool, uint64_t *touched, Resting *resting)
 {
     const int inhibits = w < 0.0;
     const int64_t membrane = in_quanta(w * e->f[2 * inhibits][0]), current = in_quanta(w * e->f[2 * inhibits + 1][0]);
@@ -112,6 +128,8 @@ static int64_t add_alike(int64_t n, const int32_t *target, double w, const Effec
         if ((uint32_t)(j - lo) >= (uint32_t)(hi - lo))
             continue;
         count++;
+        if (left_out(resting, j, i))
+            continue;
         v = sum_of(j, inhibits, place, sums, &used, touched);
         v[0] += membrane;
         v[1] += current;
@@ -121,16 +139,18 @@ static int64_t add_alike(int64_t n, const int32_t *target, double w, const Effec
 }
 
 static int64_t eventsim_add(int64_t n, const int32_t *target, const float *f32, const double *f64, int64_t stride,
-                            const Effects *e, int each, int32_t lo, int32_t hi, int32_t *place, Pool *pool, uint64_t *touched)
+                            const Effects *e, int each, int32_t lo, int32_t hi, int32_t *place, Pool *pool, uint64_t *touched,
+                            Resting *resting)
 {
     const double first = f32 ? *f32 : *f64;
+    resting->n = 0;
     if (stride == 0 && !each && first != 0.0)
-        return add_alike(n, target, first, e, lo, hi, place, pool, touched);
+        return add_alike(n, target, first, e, lo, hi, place, pool, touched, resting);
     if (f32)
-        return each ? add_floats(n, target, f32, stride, e, 1, lo, hi, place, pool, touched)
-                    : add_floats(n, target, f32, stride, e, 0, lo, hi, place, pool, touched);
-    return each ? add_doubles(n, target, f64, stride, e, 1, lo, hi, place, pool, touched)
-                : add_doubles(n, target, f64, stride, e, 0, lo, hi, place, pool, touched);
+        return each ? add_floats(n, target, f32, stride, e, 1, lo, hi, place, pool, touched, resting)
+                    : add_floats(n, target, f32, stride, e, 0, lo, hi, place, pool, touched, resting);
+    return each ? add_doubles(n, target, f64, stride, e, 1, lo, hi, place, pool, touched, resting)
+                : add_doubles(n, target, f64, stride, e, 0, lo, hi, place, pool, touched, resting);
 }
 
 INLINE double larger(double a, double b)
@@ -138,16 +158,8 @@ INLINE double larger(double a, double b)
     return a > b ? a : b;
 }
 
-/* ---- leaky integrate-and-fire with two exponential currents: models/lif.pxi
- *
- *     u' = -a u + k (I_ex + I_in + I_e),   I_x' = -b_x I_x
- */
-typedef struct { double a, b_ex, b_in, k, c, r, t_ref; } LIFRow;
-typedef struct { double epoch, offset, free_epoch, free_offset, u, I_ex, I_in, I_e; } LIFNeuron;
-
-typedef struct {        /* exp(-b t) and kappa(a, b, t) = int_0^t exp(-a (t-s)) exp(-b s) ds, and 1 - exp(-a t) */
-    double e, k, lost;
-} Response;
+/* exp(-b t) and kappa(a, b, t) = int_0^t exp(-a (t-s)) exp(-b s) ds, and 1 - exp(-a t) */
+typedef struct { double e, k, lost; } Response;
 
 INLINE Response response(double a, double b, double t)
 {
@@ -159,6 +171,97 @@ INLINE Response response(double a, double b, double t)
     r.lost = b < a ? -z - slower * w : -z;
     return r;
 }
+
+/* ---- taking neurons to the end of the window, if they certainly do not spike in it
+ *
+ * What all models share; a model supplies the formulas, for neurons side by side: what to `load` of a neuron and of its
+ * coefficients (`rates`), the `factors` of a time, how a state comes to the beginning of the window (`late`), the bound, the
+ * state at the end, and the largest drive after it (`through`), and what to `store`.
+ *
+ * fails: may it spike? Then its row stays as it is. Else the row is written, if there was anything to commit. respite: how
+ * long after the end of the window it will not spike, if nothing arrives.
+ */
+typedef double Lane[LANES_AT_ONCE];
+
+/* (a loop that is unrolled is no longer made vector code) */
+#define EACH_LANE(l) _Pragma("GCC unroll 1") for (l = 0; l < LANES_AT_ONCE; l++)
+
+typedef struct {
+    Lane late, rest, after;                     /* beginning less state, release less state, release less end [ms] */
+    Lane u, ex, in, I_e;                        /* state */
+    Lane a, b_ex, b_in, k, c;                   /* coefficients */
+    Lane M_ex, S_ex, M_in, S_in;                /* the sums */
+    Lane safe, J;                               /* 1: stays below threshold, 2: rests, 0: neither is certain; drive after */
+} Lanes;
+
+typedef struct { Lane m, ex, in, k_ex, k_in, k_0; } Propagators;    /* exp(-a t), exp(-b t), kappa with each b and with 0 */
+
+#define STEP(MODEL, NEURON, ROW)                                                                                       \
+    LANES void eventsim_##MODEL##_step(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons,          \
+                                       const double *rows, int64_t stride, int same, const int32_t *place,             \
+                                       const Sum *sums, const Window *window, uint8_t *fails, double *respite)         \
+    {                                                                                                                  \
+        const double q_0 = window->quantum[0], q_1 = window->quantum[1], margin = 1.0 / (1 << 30);                     \
+        Lane length, wait;                                                                                             \
+        Lanes x;                                                                                                       \
+        Propagators f;                                                                                                 \
+        int64_t i;                                                                                                     \
+        int l;                                                                                                         \
+        EACH_LANE(l)                                                                                                   \
+            length[l] = window->length;                                                                                \
+        for (i = 0; i < n; i += LANES_AT_ONCE) {                                                                       \
+            const int lanes = n - i < LANES_AT_ONCE ? (int)(n - i) : LANES_AT_ONCE;                                    \
+            double latest = 0.0;                                                                                       \
+            for (l = 0; l < LANES_AT_ONCE; l++) {       /* (scattered loads are slower as vector code) */              \
+                const int32_t j = ids[i + (l < lanes ? l : 0)];                                                        \
+                const NEURON *s = (const NEURON *)neurons + j;                                                         \
+                const Sum *sum = sums + place[j];                                                                      \
+                x.late[l] = (window->epoch - s->epoch) + (window->offset - s->offset);                                 \
+                x.rest[l] = (s->free_epoch - s->epoch) + (s->free_offset - s->offset);                                 \
+                x.after[l] = (s->free_epoch - window->end_epoch) + (s->free_offset - window->end_offset);              \
+                MODEL##_load(&x, l, s);                                                                                \
+                x.M_ex[l] = q_0 * (double)sum->excitation[0];                                                          \
+                x.S_ex[l] = q_1 * (double)sum->excitation[1];                                                          \
+                x.M_in[l] = q_0 * (double)sum->inhibition[0];                                                          \
+                x.S_in[l] = q_1 * (double)sum->inhibition[1];                                                          \
+                latest = larger(x.late[l], latest);                                                                    \
+            }                                                                                                          \
+            if (stride || i == 0) {                                                                                    \
+                for (l = 0; l < LANES_AT_ONCE; l++)                                                                    \
+                    MODEL##_rates(&x, l, (const ROW *)(rows + stride * ids[i + (l < lanes ? l : 0)]));                 \
+                MODEL##_factors(&x, same, length, &f);                                                                 \
+            }                                                                                                          \
+            if (latest > 0.0)                   /* nothing has happened since */                                       \
+                MODEL##_late(&x, same);                                                                                \
+            MODEL##_through(&x, same, length, &f);                                                                     \
+            EACH_LANE(l) {                       /* as in LIFPopulation.respite */                                     \
+                const double J = x.J[l], leak = x.a[l] * x.u[l], least = x.a[l] * x.c[l];                              \
+                const double gap = (1.0 - margin) * (x.c[l] - x.u[l]), finite = (J - J) + (x.u[l] - x.u[l]);           \
+                const double w = larger(gap / ((J - leak) + margin * (fabs(J) + fabs(leak))), 0.0);                    \
+                x.safe[l] = finite == 0.0 ? x.safe[l] : 0.0;                                                           \
+                wait[l] = J < least - margin * (fabs(J) + fabs(least)) ? (double)INFINITY : w + larger(x.after[l], 0.0); \
+            }                                                                                                          \
+            for (l = 0; l < lanes; l++) {                                                                              \
+                fails[i + l] = x.safe[l] == 0.0;                                                                       \
+                respite[i + l] = wait[l];                                                                              \
+                if (x.safe[l] != 0.0 && commit[i + l]) {                                                               \
+                    NEURON *s = (NEURON *)neurons + ids[i + l];                                                        \
+                    s->epoch = window->end_epoch;                                                                      \
+                    s->offset = window->end_offset;                                                                    \
+                    MODEL##_store(&x, l, s);                                                                           \
+                }                                                                                                      \
+            }                                                                                                          \
+        }                                                                                                              \
+    }
+
+static const double ROUNDING = 0x1p-40;         /* of the bounds, relative: many times what it is */
+
+/* ---- leaky integrate-and-fire with two exponential currents: models/lif.pxi
+ *
+ *     u' = -a u + k (I_ex + I_in + I_e),   I_x' = -b_x I_x;   while refractory u stands still
+ */
+typedef struct { double a, b_ex, b_in, k, c, r, t_ref; } LIFRow;
+typedef struct { double epoch, offset, free_epoch, free_offset, u, I_ex, I_in, I_e; } LIFNeuron;
 
 LANES void eventsim_lif_effects(int64_t n, const double *restrict x, const int32_t *target, const double *rows, int64_t stride,
                                 const double *quantum, int same, Effects *restrict e)
@@ -190,126 +293,92 @@ LANES void eventsim_lif_effects(int64_t n, const double *restrict x, const int32
         }
 }
 
-typedef struct { double m[LANES_AT_ONCE], ex[LANES_AT_ONCE], in[LANES_AT_ONCE], k_ex[LANES_AT_ONCE], k_in[LANES_AT_ONCE],
-                        k_0[LANES_AT_ONCE]; } Factors_;
+INLINE void lif_load(Lanes *x, int l, const LIFNeuron *s)
+{
+    x->u[l] = s->u;
+    x->ex[l] = s->I_ex;
+    x->in[l] = s->I_in;
+    x->I_e[l] = s->I_e;
+}
 
-/* exp(-a t), exp(-b t) and kappa for each lane's rates and time */
-INLINE void lif_factors(const double *a, const double *b_ex, const double *b_in, int same, const double *t, Factors_ *f)
+INLINE void lif_store(const Lanes *x, int l, LIFNeuron *s)
+{
+    s->u = x->u[l];
+    s->I_ex = x->ex[l];
+    s->I_in = x->in[l];
+}
+
+INLINE void lif_rates(Lanes *x, int l, const LIFRow *q)
+{
+    x->a[l] = q->a;
+    x->b_ex[l] = q->b_ex;
+    x->b_in[l] = q->b_in;
+    x->k[l] = q->k;
+    x->c[l] = q->c;
+}
+
+INLINE void lif_factors(const Lanes *x, int same, const double *t, Propagators *f)
 {
     int l;
-    for (l = 0; l < LANES_AT_ONCE; l++) {
-        Response r = response(a[l], b_ex[l], t[l]);
+    EACH_LANE(l) {
+        Response r = response(x->a[l], x->b_ex[l], t[l]);
         f->m[l] = 1.0 - r.lost;
         f->ex[l] = r.e;
         f->k_ex[l] = r.k;
-        f->k_0[l] = a[l] == 0.0 ? t[l] : r.lost / a[l];
+        f->k_0[l] = x->a[l] == 0.0 ? t[l] : r.lost / x->a[l];
     }
     if (same)
-        for (l = 0; l < LANES_AT_ONCE; l++) {
+        EACH_LANE(l) {
             f->in[l] = f->ex[l];
             f->k_in[l] = f->k_ex[l];
         }
     else
-        for (l = 0; l < LANES_AT_ONCE; l++) {
-            Response r = response(a[l], b_in[l], t[l]);
+        EACH_LANE(l) {
+            Response r = response(x->a[l], x->b_in[l], t[l]);
             f->in[l] = r.e;
             f->k_in[l] = r.k;
         }
 }
 
-/* Take n neurons to the end of the window, where they certainly do not spike in it (fails = 0); the row is written if
- * there was anything to commit. `respite`: how long after the end of the window they will not, if nothing arrives. */
-LANES void eventsim_lif_step(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows,
-                             int64_t stride, int same, const int32_t *place, const Sum *sums, const Window *window, uint8_t *fails, double *respite)
+INLINE void lif_late(Lanes *x, int same)
 {
-    double a[LANES_AT_ONCE], b_ex[LANES_AT_ONCE], b_in[LANES_AT_ONCE], k[LANES_AT_ONCE], c[LANES_AT_ONCE];
-    double u[LANES_AT_ONCE], I_ex[LANES_AT_ONCE], I_in[LANES_AT_ONCE], I_e[LANES_AT_ONCE], late[LANES_AT_ONCE];
-    double rest[LANES_AT_ONCE], after[LANES_AT_ONCE], length[LANES_AT_ONCE], wait[LANES_AT_ONCE], safe[LANES_AT_ONCE];
-    double M_ex[LANES_AT_ONCE], S_ex[LANES_AT_ONCE], M_in[LANES_AT_ONCE], S_in[LANES_AT_ONCE];
-    Factors_ f, g;
-    const double q_0 = window->quantum[0], q_1 = window->quantum[1], margin = 1.0 / (1 << 30), ulps = 0x1p-40;
-    int64_t i;
+    Propagators g;
     int l;
-    for (l = 0; l < LANES_AT_ONCE; l++)
-        length[l] = window->length;
-    for (i = 0; i < n; i += LANES_AT_ONCE) {
-        const int m = n - i < LANES_AT_ONCE ? (int)(n - i) : LANES_AT_ONCE;
-        double latest = 0.0;
-        for (l = 0; l < LANES_AT_ONCE; l++) {
-            const int32_t j = ids[i + (l < m ? l : 0)];
-            const LIFNeuron *s = (const LIFNeuron *)neurons + j;
-            const Sum *sum = sums + place[j];
-            late[l] = (window->epoch - s->epoch) + (window->offset - s->offset);
-            rest[l] = (s->free_epoch - s->epoch) + (s->free_offset - s->offset);
-            after[l] = (s->free_epoch - window->end_epoch) + (s->free_offset - window->end_offset);
-            u[l] = s->u;
-            I_ex[l] = s->I_ex;
-            I_in[l] = s->I_in;
-            I_e[l] = s->I_e;
-            M_ex[l] = q_0 * (double)sum->excitation[0];
-            S_ex[l] = q_1 * (double)sum->excitation[1];
-            M_in[l] = q_0 * (double)sum->inhibition[0];
-            S_in[l] = q_1 * (double)sum->inhibition[1];
-            latest = late[l] > latest ? late[l] : latest;
-        }
-        if (stride || i == 0) {
-            for (l = 0; l < LANES_AT_ONCE; l++) {
-                const LIFRow *q = (const LIFRow *)(rows + stride * ids[i + (l < m ? l : 0)]);
-                a[l] = q->a;
-                b_ex[l] = q->b_ex;
-                b_in[l] = q->b_in;
-                k[l] = q->k;
-                c[l] = q->c;
-            }
-            lif_factors(a, b_ex, b_in, same, length, &f);
-        }
-        if (latest > 0.0) {                     /* to the beginning of the window: nothing has happened since */
-            lif_factors(a, b_ex, b_in, same, late, &g);
-            for (l = 0; l < LANES_AT_ONCE; l++) {
-                double v = u[l] * g.m[l] + k[l] * (I_ex[l] * g.k_ex[l] + I_in[l] * g.k_in[l] + I_e[l] * g.k_0[l]);
-                u[l] = rest[l] > 0.0 ? u[l] : v;
-                I_ex[l] *= g.ex[l];
-                I_in[l] *= g.in[l];
-            }
-        }
-        for (l = 0; l < LANES_AT_ONCE; l++) {
-            /* Currents are largest where they begin, if positive, and where they end, if negative. Under the sum of those,
-             * u moves one way, so it is largest at one of the ends; arrivals of excitation add what they add at the end,
-             * as the window is not longer than their response takes to rise; those of inhibition add nothing. */
-            const double x = I_ex[l] * f.ex[l], y = I_in[l] * f.in[l];
-            const double J = k[l] * (larger(I_ex[l], x) + larger(I_in[l], y) + I_e[l]), more = k[l] * M_ex[l];
-            const double top = larger(u[l], u[l] * f.m[l] + J * f.k_0[l]) + more;
-            const double noise = ulps * (fabs(u[l]) + fabs(c[l]) + fabs(J) * f.k_0[l] + more);
-            const double v = u[l] * f.m[l] + k[l] * ((I_ex[l] * f.k_ex[l] + M_ex[l]) + (I_in[l] * f.k_in[l] + M_in[l])
-                                                     + I_e[l] * f.k_0[l]);
-            const double held = after[l] >= 0.0 ? 2.0 : 0.0;        /* resting to the end, or only for a part */
-            safe[l] = rest[l] > 0.0 ? held : top + noise < c[l] ? 1.0 : 0.0;
-            u[l] = safe[l] == 2.0 ? u[l] : v;
-            I_ex[l] = x + S_ex[l];
-            I_in[l] = y + S_in[l];
-        }
-        for (l = 0; l < LANES_AT_ONCE; l++) {                       /* as in LIFPopulation.respite */
-            const double sum = larger(I_ex[l] + I_in[l], 0.0), apart = larger(I_ex[l], 0.0) + larger(I_in[l], 0.0);
-            const double J = k[l] * ((same ? sum : apart) + I_e[l]), leak = a[l] * u[l], least = a[l] * c[l];
-            const double gap = (1.0 - margin) * (c[l] - u[l]), finite = (J - J) + (u[l] - u[l]);
-            const double w = larger(gap / ((J - leak) + margin * (fabs(J) + fabs(leak))), 0.0) + larger(after[l], 0.0);
-            safe[l] = finite == 0.0 ? safe[l] : 0.0;
-            wait[l] = J < least - margin * (fabs(J) + fabs(least)) ? (double)INFINITY : w;
-        }
-        for (l = 0; l < m; l++) {
-            fails[i + l] = safe[l] == 0.0;
-            respite[i + l] = wait[l];
-            if (safe[l] != 0.0 && commit[i + l]) {
-                LIFNeuron *s = (LIFNeuron *)neurons + ids[i + l];
-                s->epoch = window->end_epoch;
-                s->offset = window->end_offset;
-                s->u = u[l];
-                s->I_ex = I_ex[l];
-                s->I_in = I_in[l];
-            }
-        }
+    lif_factors(x, same, x->late, &g);
+    EACH_LANE(l) {
+        const double v = x->u[l] * g.m[l] + x->k[l] * (x->ex[l] * g.k_ex[l] + x->in[l] * g.k_in[l] + x->I_e[l] * g.k_0[l]);
+        x->u[l] = x->rest[l] > 0.0 ? x->u[l] : v;
+        x->ex[l] *= g.ex[l];
+        x->in[l] *= g.in[l];
     }
 }
+
+/* Currents are largest where they begin, if positive, and where they end, if negative. Under the sum of those, u moves one
+ * way, so it is largest at one of the ends; arrivals of excitation add what they add at the end, as the window is not longer
+ * than their response takes to rise; those of inhibition add nothing. */
+INLINE void lif_through(Lanes *x, int same, const double *t, const Propagators *f)
+{
+    int l;
+    (void)t;
+    EACH_LANE(l) {
+        const double ex = x->ex[l] * f->ex[l], in = x->in[l] * f->in[l], u = x->u[l], k = x->k[l];
+        const double J = k * (larger(x->ex[l], ex) + larger(x->in[l], in) + x->I_e[l]), more = k * x->M_ex[l];
+        const double top = larger(u, u * f->m[l] + J * f->k_0[l]) + more;
+        const double noise = ROUNDING * (fabs(u) + fabs(x->c[l]) + fabs(J) * f->k_0[l] + more);
+        const double v = u * f->m[l] + k * ((x->ex[l] * f->k_ex[l] + x->M_ex[l]) + (x->in[l] * f->k_in[l] + x->M_in[l])
+                                            + x->I_e[l] * f->k_0[l]);
+        const double held = x->after[l] >= 0.0 ? 2.0 : 0.0;         /* resting to the end, or only for a part */
+        x->safe[l] = x->rest[l] > 0.0 ? held : top + noise < x->c[l] ? 1.0 : 0.0;
+        x->u[l] = x->safe[l] == 2.0 ? u : v;
+        x->ex[l] = ex + x->S_ex[l];
+        x->in[l] = in + x->S_in[l];
+    }
+    EACH_LANE(l) {
+        const double sum = larger(x->ex[l] + x->in[l], 0.0), apart = larger(x->ex[l], 0.0) + larger(x->in[l], 0.0);
+        x->J[l] = x->k[l] * ((same ? sum : apart) + x->I_e[l]);
+    }
+}
+STEP(lif, LIFNeuron, LIFRow)
 
 /* ---- leaky integrate-and-fire whose membrane jumps: models/delta.pxi
  *
@@ -335,87 +404,172 @@ LANES void eventsim_delta_effects(int64_t n, const double *restrict x, const int
     }
 }
 
-LANES void eventsim_delta_step(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows,
-                               int64_t stride, int same, const int32_t *place, const Sum *sums, const Window *window,
-                               uint8_t *fails, double *respite)
+INLINE void delta_load(Lanes *x, int l, const DeltaNeuron *s)
 {
-    double a[LANES_AT_ONCE], k[LANES_AT_ONCE], c[LANES_AT_ONCE], m[LANES_AT_ONCE], k_0[LANES_AT_ONCE];
-    double u[LANES_AT_ONCE], I_e[LANES_AT_ONCE], late[LANES_AT_ONCE], rest[LANES_AT_ONCE], after[LANES_AT_ONCE];
-    double jumps[LANES_AT_ONCE], left[LANES_AT_ONCE], wait[LANES_AT_ONCE], safe[LANES_AT_ONCE];
-    const double q_0 = window->quantum[0], q_1 = window->quantum[1], margin = 1.0 / (1 << 30), ulps = 0x1p-40;
-    int64_t i;
+    x->u[l] = s->u;
+    x->I_e[l] = s->I_e;
+}
+
+INLINE void delta_store(const Lanes *x, int l, DeltaNeuron *s)
+{
+    s->u = x->u[l];
+}
+
+INLINE void delta_rates(Lanes *x, int l, const DeltaRow *q)
+{
+    x->a[l] = q->a;
+    x->k[l] = q->k;
+    x->c[l] = q->c;
+}
+
+INLINE void delta_factors(const Lanes *x, int same, const double *t, Propagators *f)
+{
     int l;
     (void)same;
-    for (i = 0; i < n; i += LANES_AT_ONCE) {
-        const int lanes = n - i < LANES_AT_ONCE ? (int)(n - i) : LANES_AT_ONCE;
-        double latest = 0.0;
-        for (l = 0; l < LANES_AT_ONCE; l++) {
-            const int32_t j = ids[i + (l < lanes ? l : 0)];
-            const DeltaNeuron *s = (const DeltaNeuron *)neurons + j;
-            const Sum *sum = sums + place[j];
-            late[l] = (window->epoch - s->epoch) + (window->offset - s->offset);
-            rest[l] = (s->free_epoch - s->epoch) + (s->free_offset - s->offset);
-            after[l] = (s->free_epoch - window->end_epoch) + (s->free_offset - window->end_offset);
-            u[l] = s->u;
-            I_e[l] = s->I_e;
-            jumps[l] = q_0 * (double)sum->excitation[0];
-            left[l] = q_1 * (double)(sum->excitation[1] + sum->inhibition[1]);
-            latest = late[l] > latest ? late[l] : latest;
-        }
-        if (stride || i == 0) {
-            for (l = 0; l < LANES_AT_ONCE; l++) {
-                const DeltaRow *q = (const DeltaRow *)(rows + stride * ids[i + (l < lanes ? l : 0)]);
-                a[l] = q->a;
-                k[l] = q->k;
-                c[l] = q->c;
-            }
-            for (l = 0; l < LANES_AT_ONCE; l++) {
-                const double z = lane_expm1(-a[l] * window->length);
-                m[l] = 1.0 + z;
-                k_0[l] = a[l] == 0.0 ? window->length : -z / a[l];
-            }
-        }
-        if (latest > 0.0)                       /* to the beginning of the window: nothing has happened since */
-            for (l = 0; l < LANES_AT_ONCE; l++) {
-                const double z = lane_expm1(-a[l] * late[l]), k_late = a[l] == 0.0 ? late[l] : -z / a[l];
-                const double v = u[l] + u[l] * z + k[l] * I_e[l] * k_late;
-                u[l] = rest[l] > 0.0 ? u[l] : v;
-            }
-        for (l = 0; l < LANES_AT_ONCE; l++) {
-            /* without arrivals u moves one way; jumps of excitation fade, those of inhibition only lower it */
-            const double v = u[l] * m[l] + k[l] * I_e[l] * k_0[l], top = larger(u[l], v) + jumps[l];
-            const double noise = ulps * (fabs(u[l]) + fabs(c[l]) + fabs(v) + jumps[l]);
-            const double held = after[l] >= 0.0 ? 2.0 : 0.0;        /* resting to the end, or only for a part */
-            safe[l] = rest[l] > 0.0 ? held : top + noise < c[l] ? 1.0 : 0.0;
-            u[l] = safe[l] == 2.0 ? u[l] : v + left[l];
-        }
-        for (l = 0; l < LANES_AT_ONCE; l++) {
-            const double J = k[l] * I_e[l], leak = a[l] * u[l], least = a[l] * c[l], gap = (1.0 - margin) * (c[l] - u[l]);
-            const double w = larger(gap / ((J - leak) + margin * (fabs(J) + fabs(leak))), 0.0) + larger(after[l], 0.0);
-            safe[l] = u[l] - u[l] == 0.0 ? safe[l] : 0.0;
-            wait[l] = J < least - margin * (fabs(J) + fabs(least)) ? (double)INFINITY : w;
-        }
-        for (l = 0; l < lanes; l++) {
-            fails[i + l] = safe[l] == 0.0;
-            respite[i + l] = wait[l];
-            if (safe[l] != 0.0 && commit[i + l]) {
-                DeltaNeuron *s = (DeltaNeuron *)neurons + ids[i + l];
-                s->epoch = window->end_epoch;
-                s->offset = window->end_offset;
-                s->u = u[l];
-            }
-        }
+    EACH_LANE(l) {
+        const double z = lane_expm1(-x->a[l] * t[l]);
+        f->m[l] = 1.0 + z;
+        f->k_0[l] = x->a[l] == 0.0 ? t[l] : -z / x->a[l];
     }
 }
+
+INLINE void delta_late(Lanes *x, int same)
+{
+    Propagators g;
+    int l;
+    delta_factors(x, same, x->late, &g);
+    EACH_LANE(l) {
+        const double v = x->u[l] * g.m[l] + x->k[l] * x->I_e[l] * g.k_0[l];
+        x->u[l] = x->rest[l] > 0.0 ? x->u[l] : v;
+    }
+}
+
+/* Without arrivals u moves one way; jumps of excitation fade, those of inhibition only lower it. */
+INLINE void delta_through(Lanes *x, int same, const double *t, const Propagators *f)
+{
+    int l;
+    (void)same;
+    (void)t;
+    EACH_LANE(l) {
+        const double u = x->u[l], v = u * f->m[l] + x->k[l] * x->I_e[l] * f->k_0[l], top = larger(u, v) + x->M_ex[l];
+        const double noise = ROUNDING * (fabs(u) + fabs(x->c[l]) + fabs(v) + x->M_ex[l]);
+        const double held = x->after[l] >= 0.0 ? 2.0 : 0.0;         /* resting to the end, or only for a part */
+        x->safe[l] = x->rest[l] > 0.0 ? held : top + noise < x->c[l] ? 1.0 : 0.0;
+        x->u[l] = x->safe[l] == 2.0 ? u : v + (x->S_ex[l] + x->S_in[l]);
+        x->J[l] = x->k[l] * x->I_e[l];
+    }
+}
+STEP(delta, DeltaNeuron, DeltaRow)
+
+/* ---- the leaky integrate-and-fire of the fly: models/fly.pxi
+ *
+ *     u' = a (g - u),   g' = -b g;   both stand still while refractory: arrivals count from the release (`freezes`)
+ */
+typedef struct { double a, b, c, r, t_ref; } FlyRow;
+typedef struct { double epoch, offset, free_epoch, free_offset, u, g; } FlyNeuron;
+
+LANES void eventsim_fly_effects(int64_t n, const double *restrict x, const int32_t *target, const double *rows, int64_t stride,
+                                const double *quantum, int same, Effects *restrict e)
+{
+    double a[CHUNK], b[CHUNK];
+    const double per_0 = 1.0 / quantum[0], per_1 = 1.0 / quantum[1];
+    int64_t i;
+    (void)same;
+    for (i = 0; i < n; i++) {
+        const FlyRow *q = (const FlyRow *)(rows + stride * (stride ? target[i] : 0));
+        a[i] = q->a;
+        b[i] = q->b;
+    }
+    for (i = 0; i < n; i++) {
+        Response r = response(a[i], b[i], x[i]);
+        e->f[0][i] = e->f[2][i] = a[i] * r.k * per_0;
+        e->f[1][i] = e->f[3][i] = r.e * per_1;
+    }
+}
+
+INLINE void fly_load(Lanes *x, int l, const FlyNeuron *s)
+{
+    x->u[l] = s->u;
+    x->ex[l] = s->g;
+}
+
+INLINE void fly_store(const Lanes *x, int l, FlyNeuron *s)
+{
+    s->u = x->u[l];
+    s->g = x->ex[l];
+}
+
+INLINE void fly_rates(Lanes *x, int l, const FlyRow *q)
+{
+    x->a[l] = q->a;
+    x->b_ex[l] = q->b;
+    x->c[l] = q->c;
+}
+
+INLINE void fly_factors(const Lanes *x, int same, const double *t, Propagators *f)
+{
+    int l;
+    (void)same;
+    EACH_LANE(l) {
+        Response r = response(x->a[l], x->b_ex[l], t[l]);
+        f->m[l] = 1.0 - r.lost;
+        f->ex[l] = r.e;
+        f->k_ex[l] = x->a[l] * r.k;
+        f->k_0[l] = r.lost;
+    }
+}
+
+INLINE void fly_late(Lanes *x, int same)
+{
+    Propagators g;
+    Lane t;
+    int l;
+    EACH_LANE(l)
+        t[l] = larger(x->late[l] - larger(x->rest[l], 0.0), 0.0);
+    fly_factors(x, same, t, &g);
+    EACH_LANE(l) {
+        x->u[l] = x->u[l] * g.m[l] + x->ex[l] * g.k_ex[l];
+        x->ex[l] *= g.ex[l];
+    }
+}
+
+/* As for LIF, from the release on. */
+INLINE void fly_through(Lanes *x, int same, const double *length, const Propagators *whole)
+{
+    Propagators f = *whole;
+    Lane t;
+    int l, resting = 0;
+    EACH_LANE(l) {
+        const double left = larger(-x->after[l], 0.0);
+        t[l] = left < length[l] ? left : length[l];
+        resting |= t[l] < length[l];
+    }
+    if (resting)
+        fly_factors(x, same, t, &f);
+    EACH_LANE(l) {
+        const double u = x->u[l], g = x->ex[l] * f.ex[l], J = larger(x->ex[l], g);
+        const double top = larger(u, u * f.m[l] + J * f.k_0[l]) + x->M_ex[l];
+        const double noise = ROUNDING * (fabs(u) + fabs(x->c[l]) + fabs(J) * f.k_0[l] + x->M_ex[l]);
+        const double v = u * f.m[l] + (x->ex[l] * f.k_ex[l] + (x->M_ex[l] + x->M_in[l]));
+        x->safe[l] = top + noise < x->c[l] ? 1.0 : 0.0;
+        x->u[l] = v;
+        x->ex[l] = g + (x->S_ex[l] + x->S_in[l]);
+        x->J[l] = x->a[l] * larger(x->ex[l], 0.0);
+    }
+}
+STEP(fly, FlyNeuron, FlyRow)
 
 typedef struct {
     void (*effects)(int64_t n, const double *x, const int32_t *target, const double *rows, int64_t stride, const double *quantum,
                     int same, Effects *e);
     void (*step)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
                  int same, const int32_t *place, const Sum *sums, const Window *window, uint8_t *fails, double *respite);
+    int rates, coefficients;                    /* of a row, the first so many matter to effects, and to steps */
+    int freezes;                                /* do arrivals while refractory count from the release? */
 } Kernel;
 
-static const Kernel eventsim_lif_kernel = {eventsim_lif_effects, eventsim_lif_step};
-static const Kernel eventsim_delta_kernel = {eventsim_delta_effects, eventsim_delta_step};
+static const Kernel eventsim_lif_kernel = {eventsim_lif_effects, eventsim_lif_step, 3, 5, 0};
+static const Kernel eventsim_delta_kernel = {eventsim_delta_effects, eventsim_delta_step, 1, 3, 0};
+static const Kernel eventsim_fly_kernel = {eventsim_fly_effects, eventsim_fly_step, 2, 3, 1};
 
 #endif

@@ -23,6 +23,15 @@ cdef double quantum(double largest, double synapses) noexcept nogil:
     frexp(synapses, &room)
     return ldexp(1.0, max(exponent, -900) - min(FINENESS, 62 - REPEATS - room))
 
+cdef double peak_time(a, b):
+    """When the responses of membranes of rate a to currents of rate b are largest [ms]: the earliest of them."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.min(np.where(a == b, 1.0 / a, np.log(b / a) / (b - a))))
+
+cdef inline double counted(double before_end, const Neuron *s, Time end) noexcept nogil:
+    """How long before the end of a window an arrival counts, where it waits for the release of the neuron."""
+    return min(before_end, max(elapsed(s.free, end), 0.0))
+
 @cython.final
 cdef class Sums:
     """Those of a population."""
@@ -31,10 +40,12 @@ cdef class Sums:
     cdef int32_t *place                         # and where in its worker's pool each neuron has its own
     cdef uint64_t *touched                      # one bit for each: has it arrivals among the sums,
     cdef uint64_t *looks                        # must its threshold be looked at,
-    cdef uint64_t *exact                        # are its arrivals taken one by one?
+    cdef uint64_t *exact                        # are its arrivals taken one by one,
+    cdef uint64_t *resting                      # may it be refractory? If arrivals wait for the release; else NULL
     cdef int workers
     cdef Py_ssize_t share                       # neurons of each worker
     cdef bint same                              # see `Population.effects`
+    cdef Py_ssize_t rates_stride, stride        # of the rows of coefficients; 0: what matters is the same for all neurons
     cdef double quanta[2]                       # see sums.h
 
     def __cinit__(self, Population p, Py_ssize_t words, int workers):
@@ -43,11 +54,12 @@ cdef class Sums:
         self.workers = workers
         self.place = <int32_t *> calloc(n, sizeof(int32_t))
         self.pools = <Pool *> calloc(workers, sizeof(Pool))
-        self.touched = <uint64_t *> calloc(3 * (n >> 6), sizeof(uint64_t))
+        self.touched = <uint64_t *> calloc(4 * (n >> 6), sizeof(uint64_t))
         if self.place == NULL or self.pools == NULL or self.touched == NULL:
             raise MemoryError(f"Windows: no memory for {p.n} neurons")
         self.looks = self.touched + (n >> 6)
         self.exact = self.looks + (n >> 6)
+        self.resting = self.exact + (n >> 6) if p.kernel().freezes else NULL
 
     def __dealloc__(self):
         cdef int k
@@ -60,7 +72,19 @@ cdef class Sums:
     def set_quanta(self, double weight, double length, double synapses=1.0):
         """For weights up to `weight`, windows up to `length`, and at most so many synapses onto a neuron."""
         first, second, self.same = self.p.effects(length)
+        self.rates_stride, self.stride = self.stride_of(self.p.kernel().rates), self.stride_of(self.p.kernel().coefficients)
         self.quanta[0], self.quanta[1] = quantum(weight * first, synapses), quantum(weight * second, synapses)
+
+    cdef void note_rest(self, Py_ssize_t j, Time now) noexcept nogil:
+        cdef uint64_t bit = <uint64_t> 1 << (j & 63)
+        if self.resting != NULL and before(now, self.p.row(j).free):
+            self.resting[j >> 6] |= bit
+        elif self.resting != NULL:
+            self.resting[j >> 6] &= ~bit
+
+    def stride_of(self, int m):
+        coef = self.p.coef[:, :m]
+        return self.p.coef_stride if np.any(coef != coef[:1]) else 0
 
     def take(self, double[::1] row, const double[::1] before_end, const double[::1] weight, double length):
         """What a window of `length` [ms] that begins at 0 makes of a neuron with parameters 0: for tests.
@@ -73,18 +97,21 @@ cdef class Sums:
         cdef int32_t[::1] target = np.zeros(max(m, 1), np.int32)
         cdef int32_t j = 0
         cdef uint8_t commit = 1, fails = 0
-        cdef double respite = 0.0
+        cdef double respite = 0.0, x
         cdef Window window
         cdef Effects e
+        cdef Resting nobody
         cdef Py_ssize_t i
         window.epoch, window.offset, window.length, window.end_epoch, window.end_offset = 0.0, 0.0, length, 0.0, length
         window.quantum[0], window.quantum[1] = self.quanta[0], self.quanta[1]
         if reserve(&self.pools[0], m + 1):
             raise MemoryError("Sums: no memory")
+        nobody.bits = NULL
         for i in range(m):
-            self.p.kernel().effects(1, &before_end[i], &target[0], self.p.coefs, self.p.coef_stride, self.quanta, self.same, &e)
-            add_effects(1, &target[0], NULL, &weight[i], 1, &e, True, 0, 1, self.place, &self.pools[0], self.touched)
-        self.p.kernel().step(1, &j, &commit, &row[0], self.p.coefs, self.p.coef_stride, self.same, self.place, self.pools[0].sums,
+            x = counted(before_end[i], <const Neuron *> &row[0], at_time(0.0, length)) if self.resting != NULL else before_end[i]
+            self.p.kernel().effects(1, &x, &target[0], self.p.coefs, self.rates_stride, self.quanta, self.same, &e)
+            add_effects(1, &target[0], NULL, &weight[i], 1, &e, True, 0, 1, self.place, &self.pools[0], self.touched, &nobody)
+        self.p.kernel().step(1, &j, &commit, &row[0], self.p.coefs, self.stride, self.same, self.place, self.pools[0].sums,
                              &window, &fails, &respite)
         self.place[0], self.touched[0], self.pools[0].n = 0, 0, 1
         return bool(fails), respite

@@ -56,6 +56,10 @@ cdef enum:                      # what to do with a row of a spike that is sent
     FETCH_ROWS
     SEND
 
+cdef enum:
+    IS_LIF = 1
+    IS_FLY = 2
+
 cdef double FEW = 2.0           # arrivals at a neuron in a window are few enough for the bound to be close, if neurons spike at
 cdef double USUAL_RATE = 10.0   # [Hz]; but windows need not be shorter than
 cdef double SHORTEST = 0.125    # [ms]
@@ -123,7 +127,7 @@ cdef struct Plan:               # what the threads share; written while they wai
     bint prompt                 # a source may reach a neuron in the window in which it spikes
     Seat *seats                 # of all neurons
     uint8_t *owner              # worker of each word (64 neurons) of each population
-    uint8_t *is_lif             # for each population
+    uint8_t *kind               # of each population: see `Life`
     bint summing                # is there any?
     void **sums                 # Sums of each population; NULL: all arrivals are mail
     void **workers
@@ -382,8 +386,10 @@ cdef class Worker:
                 self.fetch(<Population> self.engine.population[touched[k + AHEAD].who.population], &touched[k + AHEAD])
             if touched[k].shadow:
                 self.swap_row(<Population> self.engine.population[touched[k].who.population], &touched[k])
-            if plan.is_lif[touched[k].who.population]:
+            if plan.kind[touched[k].who.population] == IS_LIF:
                 live(self, <LIFPopulation> self.engine.population[touched[k].who.population], &touched[k])
+            elif plan.kind[touched[k].who.population] == IS_FLY:
+                live(self, <FlyPopulation> self.engine.population[touched[k].who.population], &touched[k])
             else:
                 live(self, <Population> self.engine.population[touched[k].who.population], &touched[k])
             if touched[k].shadow:
@@ -531,20 +537,22 @@ cdef class Worker:
             self.synaptic_events += 1
             if arrival[k].w == 0.0 and not (<Rows> self.engine.projection[arrival[k].projection]).post.replaying:
                 continue                # as in `Population.receive_row`
-            if self.plan.summing and self.add_one(&arrival[k], (<Rows> self.engine.projection[arrival[k].projection]).post):
-                continue
-            self.hang(&arrival[k])
+            if not self.plan.summing or not self.add_one(&arrival[k], <Rows> self.engine.projection[arrival[k].projection]):
+                self.hang(&arrival[k])
         self.add_lot()
 
-    cdef inline bint add_one(self, const Incoming *arrival, Population p) noexcept nogil:
-        """Sum an arrival, if those of its target are summed: a lot at a time."""
+    cdef inline bint add_one(self, const Incoming *arrival, Rows rows) noexcept nogil:
+        """Sum an arrival, if those of its projection are summed: a lot at a time."""
         cdef Py_ssize_t n = self.lot_n
-        if self.plan.sums[p.index] == NULL:
+        cdef int32_t p = rows.post.index
+        if not rows.summed:
+            if self.plan.sums[p] != NULL:
+                self.take_exactly(<Sums> self.plan.sums[p], arrival.target)
             return False
-        if n and (n == CHUNK or p.index != self.lot_of):
+        if n and (n == CHUNK or p != self.lot_of):
             self.add_lot()
             n = 0
-        self.lot_of = p.index
+        self.lot_of = p
         self.lot_x[n] = max(self.end_offset - arrival.offset, 0.0)
         self.lot_weight[n], self.lot_target[n] = arrival.w, arrival.target
         self.lot_n = n + 1
@@ -557,12 +565,18 @@ cdef class Worker:
 
     cdef void add_lot_to(self, Population p, Sums s) noexcept nogil:
         cdef Effects e
-        p.kernel().effects(self.lot_n, self.lot_x, self.lot_target, p.coefs, p.coef_stride, s.quanta, s.same, &e)
+        cdef Resting nobody
+        cdef Py_ssize_t i
+        nobody.bits = NULL
+        for i in range(self.lot_n if s.resting != NULL else 0):
+            if s.resting[self.lot_target[i] >> 6] >> (self.lot_target[i] & 63) & 1:
+                self.lot_x[i] = counted(self.lot_x[i], p.row(self.lot_target[i]), self.plan.limit)
+        p.kernel().effects(self.lot_n, self.lot_x, self.lot_target, p.coefs, s.rates_stride, s.quanta, s.same, &e)
         if reserve(&s.pools[self.index], CHUNK + 1):
             self.fail(NO_MEMORY, -1, self.plan.start)
             return
         add_effects(self.lot_n, self.lot_target, NULL, self.lot_weight, 1, &e, True, 0, <int32_t> p.n, s.place,
-                    &s.pools[self.index], s.touched)
+                    &s.pools[self.index], s.touched, &nobody)
 
     cdef inline void fetch_seat(self, const Incoming *arrival) noexcept nogil:
         cdef int32_t p = (<Rows> self.engine.projection[arrival.projection]).post.index
@@ -664,6 +678,8 @@ cdef class Worker:
         elif p.fire(j, t):
             self.n_spikes += 1
             self.engine.counts_view[gid] += 1
+            if self.plan.sums[p.index] != NULL:
+                (<Sums> self.plan.sums[p.index]).note_rest(j, t)
             if self.watch[gid] & WATCH_SPIKES:
                 record = self.spikes.append()
                 record[0], record[1], record[2] = t.epoch, t.offset, gid
@@ -690,7 +706,7 @@ cdef class Worker:
         """Sum the arrivals of the window; take neurons to its end by their sums, or prepare to take them one by one."""
         cdef Plan *plan = self.plan
         cdef Touch *touch
-        cdef Py_ssize_t k, received = self.touched.n
+        cdef Py_ssize_t k
         self.visits.n = self.separate.n = self.shadows.n = 0
         self.whole = same(plan.limit, self.start_of(plan.window + 1))
         for k in range(plan.n_workers):
@@ -701,7 +717,7 @@ cdef class Worker:
         for k in range(self.engine.traced.shape[0]):
             if plan.sums[k] != NULL:
                 self.step(<Sums> plan.sums[k], <Population> self.engine.population[k])
-        if self.touched.n > received:
+        if self.exact or self.shadows.n:
             for k in range(self.visits.n):
                 self.recollect(<Flight *> self.visits.data + k)
             for k in range(self.drives.n):
@@ -710,20 +726,22 @@ cdef class Worker:
                 self.hang(<Incoming *> self.separate.data + k)
             for k in range(plan.n_workers):
                 self.recollect_mail(&(<Worker> plan.workers[k]).slot(plan.window).mail[self.index])
-            for k in range(received, self.touched.n):
+            for k in range(self.touched.n):
                 touch = <Touch *> self.touched.data + k
-                (<Sums> plan.sums[touch.who.population]).exact[touch.who.neuron >> 6] = 0
+                if plan.sums[touch.who.population] != NULL:
+                    (<Sums> plan.sums[touch.who.population]).exact[touch.who.neuron >> 6] = 0
 
     cdef void recollect_mail(self, Bag *mail) noexcept nogil:
         cdef Incoming *arrival = <Incoming *> mail.data
         cdef Py_ssize_t k
         for k in range(mail.n):
-            if arrival[k].w != 0.0 and self.is_exact(&arrival[k], (<Rows> self.engine.projection[arrival[k].projection]).post):
+            if arrival[k].w != 0.0 and self.is_exact(&arrival[k], <Rows> self.engine.projection[arrival[k].projection]):
                 self.hang(&arrival[k])
 
-    cdef inline bint is_exact(self, const Incoming *arrival, Population p) noexcept nogil:
+    cdef inline bint is_exact(self, const Incoming *arrival, Rows rows) noexcept nogil:
+        """Has it been summed, though its target goes through its arrivals one by one?"""
         cdef int32_t j = arrival.target
-        return self.plan.sums[p.index] != NULL and (<Sums> self.plan.sums[p.index]).exact[j >> 6] >> (j & 63) & 1
+        return rows.summed and (<Sums> self.plan.sums[rows.post.index]).exact[j >> 6] >> (j & 63) & 1
 
     cdef void visit_all(self, Bag *spikes) noexcept nogil:
         """Sum what the spikes in a list bring to own neurons."""
@@ -759,13 +777,15 @@ cdef class Worker:
         cdef const float *f32
         cdef const double *f64
         cdef Effects e
+        cdef Resting resting
         cdef Flight rest
         cdef bint each
+        resting.bits = s.resting
         while k < f.stop:
             n = 0
-            if rows.delays.stride == 0 and p.coef_stride == 0:
+            if rows.delays.stride == 0 and s.rates_stride == 0:
                 x[0] = self.remaining_at_once(f, value(rows.delays, k))
-                n = f.stop - k if x[0] >= 0.0 else 0
+                n = 0 if x[0] < 0.0 else min(f.stop - k, CHUNK) if s.resting != NULL else f.stop - k
                 each = False
             else:
                 while n < CHUNK and k + n < f.stop:
@@ -773,17 +793,19 @@ cdef class Worker:
                     if x[n] < 0.0:
                         break
                     n += 1
-                each = p.coef_stride != 0 or (n > 0 and x[0] != x[n - 1])
+                each = s.rates_stride != 0 or (n > 0 and x[0] != x[n - 1])
             if n == 0:
                 break
             f32 = rows.weights.f32 + k * rows.weights.stride if rows.weights.f32 != NULL else NULL
             f64 = rows.weights.f64 + k * rows.weights.stride if rows.weights.f64 != NULL else NULL
-            p.kernel().effects(n if each else 1, x, &rows.target[k], p.coefs, p.coef_stride, s.quanta, s.same, &e)
+            p.kernel().effects(n if each else 1, x, &rows.target[k], p.coefs, s.rates_stride, s.quanta, s.same, &e)
             if reserve(&s.pools[self.index], n + 1):
                 self.fail(NO_MEMORY, -1, self.plan.start)
                 return
             self.synaptic_events += add_effects(n, &rows.target[k], f32, f64, rows.weights.stride, &e, each, lo, hi, s.place,
-                                                &s.pools[self.index], s.touched)
+                                                &s.pools[self.index], s.touched, &resting)
+            if resting.n:
+                self.add_left_out(&resting, rows, p, s, k, x, each)
             k += n
         rest = f[0]
         if k > f.cursor:
@@ -794,6 +816,18 @@ cdef class Worker:
             rest.cursor, rest.arrival = k, later(f.departure, value(rows.delays, k))
             n = self.window_of(rest.arrival)
             self.file(&self.held_spikes if n == self.plan.window else &self.slot(n).spikes[self.index], &rest)
+
+    cdef void add_left_out(self, const Resting *resting, Rows rows, Population p, Sums s, int64_t k, const double *x,
+                           bint each) noexcept nogil:
+        """Of synapses from k on, sum those left out: their arrivals count from the release of their targets."""
+        cdef int64_t i
+        self.lot_n = resting.n
+        for i in range(resting.n):
+            self.lot_x[i] = x[resting.at[i] if each else 0]
+            self.lot_target[i] = rows.target[k + resting.at[i]]
+            self.lot_weight[i] = value(rows.weights, k + resting.at[i])
+        self.add_lot_to(p, s)
+        self.lot_n = 0
 
     cdef inline double remaining(self, const Flight *f, double left, double delay) noexcept nogil:
         """How long before the end of the window a spike arrives; -1: not before the end."""
@@ -901,7 +935,7 @@ cdef class Worker:
         cdef Lot *lot = lots
         cdef Py_ssize_t word
         cdef Py_ssize_t begin = min(s.share * self.index, p.n + 63) >> 6, end = min(s.share * (self.index + 1), p.n + 63) >> 6
-        cdef uint64_t bits, touched
+        cdef uint64_t bits, touched, held
         cdef int32_t j
         window.epoch, window.offset, window.length = plan.start.epoch, plan.start.offset, elapsed(plan.start, plan.limit)
         window.end_epoch, window.end_offset = plan.limit.epoch, plan.limit.offset
@@ -916,10 +950,16 @@ cdef class Worker:
             if bits == 0:
                 continue
             s.touched[word] = s.looks[word] = 0
+            held = bits & s.exact[word]         # by arrivals that are not summed
+            bits ^= held
+            while held:
+                s.place[64 * word + lowest(held)] = 0
+                held &= held - 1
             while bits:
                 j = <int32_t> (64 * word + lowest(bits))
                 bits &= bits - 1
                 prefetch(p.row(j))
+                prefetch(<double *> p.row(j) + p.width - 1)
                 prefetch(&plan.seats[p.first + j])
                 lot.ids[lot.n], lot.commit[lot.n] = j, touched >> (j & 63) & 1
                 lot.n += 1
@@ -938,7 +978,7 @@ cdef class Worker:
             return
         if self.engine.traced[p.index]:
             self.keep_rows(p, lot)
-        p.kernel().step(lot.n, lot.ids, lot.commit, p.rows, p.coefs, p.coef_stride, s.same, s.place,
+        p.kernel().step(lot.n, lot.ids, lot.commit, p.rows, p.coefs, s.stride, s.same, s.place,
                         s.pools[self.index].sums, window, fails, respite)
         for k in range(lot.n):
             s.place[lot.ids[k]] = 0
@@ -947,6 +987,8 @@ cdef class Worker:
                 self.take_exactly(s, lot.ids[k])
             else:
                 self.look_after(p, lot.ids[k], respite[k])
+                if s.resting != NULL:
+                    s.note_rest(lot.ids[k], self.plan.limit)
         if self.engine.traced[p.index]:
             self.shadow(s, p, lot, first, fails)
         lot.n = 0
@@ -999,8 +1041,9 @@ cdef class Worker:
             entry.population, entry.neuron = p.index, <int32_t> j
 
     cdef inline void take_exactly(self, Sums s, Py_ssize_t j) noexcept nogil:
-        s.exact[j >> 6] |= <uint64_t> 1 << (j & 63)
-        self.exact += 1
+        cdef uint64_t bit = <uint64_t> 1 << (j & 63)
+        self.exact += s.exact[j >> 6] & bit == 0
+        s.exact[j >> 6] |= bit
 
     cdef void recollect(self, const Flight *f) noexcept nogil:
         """The arrivals of a visit at neurons whose arrivals are taken one by one."""
@@ -1082,10 +1125,13 @@ cdef class Worker:
         bag.n -= n
         if bag.n:
             memmove(bag.data, bag.data + n * width, bag.n * width)
-        elif bag.data != NULL and spares.n < SPARES:
-            spares.bag[spares.n] = bag[0]
-            spares.bag[spares.n].capacity *= width
-            spares.n += 1
+        elif bag.data != NULL:
+            if spares.n < SPARES:
+                spares.bag[spares.n] = bag[0]
+                spares.bag[spares.n].capacity *= width
+                spares.n += 1
+            else:
+                free(bag.data)
             bag.data, bag.capacity = NULL, 0
 
     cdef void fail(self, int code, int64_t gid, Time t) noexcept nogil:
@@ -1094,8 +1140,9 @@ cdef class Worker:
             self.code, self.culprit, self.failed = code, gid, t
 
 
-ctypedef fused Life:            # one copy of the loop below that calls a final class directly, one for all other models
+ctypedef fused Life:            # copies of the loop below that call a final class directly, and one for all other models
     LIFPopulation
+    FlyPopulation
     Population
 
 cdef void live(Worker w, Life p, const Touch *touch) noexcept nogil:
@@ -1187,16 +1234,16 @@ cdef class Windows:
             p.word = words
             words += (p.n + 63) >> 6
         self.plan.seats = <Seat *> calloc(engine.n + 1, sizeof(Seat))
-        self.plan.is_lif = <uint8_t *> malloc(len(engine.populations) + 1)
+        self.plan.kind = <uint8_t *> calloc(len(engine.populations) + 1, 1)
         self.plan.owner = <uint8_t *> malloc(words + 1)
         self.plan.sums = <void **> calloc(len(engine.populations) + 1, sizeof(void *))
         self.worker = self.plan.workers = <void **> malloc(threads * sizeof(void *))
-        if (self.plan.seats == NULL or self.plan.is_lif == NULL or self.plan.owner == NULL or self.plan.sums == NULL
+        if (self.plan.seats == NULL or self.plan.kind == NULL or self.plan.owner == NULL or self.plan.sums == NULL
                 or self.worker == NULL):
             raise MemoryError(f"Windows: no memory for {engine.n} neurons")
         self.sums, self.lagging = [], {}
         for p in engine.populations:
-            self.plan.is_lif[p.index] = isinstance(p, LIFPopulation)
+            self.plan.kind[p.index] = IS_LIF if isinstance(p, LIFPopulation) else IS_FLY if isinstance(p, FlyPopulation) else 0
             share = max((((p.n + 63) >> 6) + threads - 1) // threads, 1)        # of a worker, in words
             for k in range((p.n + 63) >> 6):
                 self.plan.owner[p.word + k] = k // share
@@ -1214,7 +1261,7 @@ cdef class Windows:
 
     def __dealloc__(self):
         free(self.plan.seats)
-        free(self.plan.is_lif)
+        free(self.plan.kind)
         free(self.plan.owner)
         free(self.plan.sums)
         free(self.worker)
@@ -1428,13 +1475,14 @@ cdef class Windows:
         cdef Worker worker
         for rows in self.engine.projections:
             (<Rows> rows).look_at_order()
-            (<Rows> rows).visited = (plan.sums[rows.post.index] != NULL and rows.shortest > 0.0
+            (<Rows> rows).summed = plan.sums[rows.post.index] != NULL and rows.port == 0
+            (<Rows> rows).visited = ((<Rows> rows).summed and rows.shortest > 0.0
                                      and rows.segment(self.longest) >= LONG_SEGMENT)
         self.opened, self.lagging = self.engine.spikes.n, {}
         if self.sums:
             self.start_drives()
         for sums in self.sums:
-            rows = [r for r in self.engine.projections if r.post is sums.p]
+            rows = [r for r in self.engine.projections if (<Rows> r).post is sums.p and (<Rows> r).summed]
             sums.set_quanta(max([r.largest for r in rows], default=0.0), self.longest, sum(r.in_degree for r in rows))
         rows = [self.engine.projections[i] for indices in self.engine.outgoing for i in indices]
         plan.prompt = any((<Population> self.engine.populations[r.pre]).is_source and r.shortest < self.longest for r in rows)
@@ -1443,14 +1491,17 @@ cdef class Windows:
             worker.tape = worker.tape or Log(self.engine.tape.width)
         for k in range(self.engine.n):
             plan.seats[k].look = -1
+        for sums in self.sums:
+            for k in range((<Sums> sums).p.n):
+                (<Sums> sums).note_rest(k, at_time(epoch, offset))
         for k in range(n):
             f = flights.heap[k]
             if f.source >= 0:
                 p = self.engine.populations[self.engine.owner[f.source]]
                 (<Worker> self.worker[plan.owner[p.word + ((f.source - p.first) >> 6)]]).send_off(
                     <Rows> self.engine.projection[f.projection], &f)
-        entries = flights.dump()
-        flights.load(entries[entries["source"] < 0])
+        if flights.drop_spikes():
+            raise MemoryError("Windows: no memory for the steps of injected currents")
         for k in range(alarms.n):
             alarm = alarms.heap[k]
             alarms.place[alarm.neuron] = -1
@@ -1473,7 +1524,7 @@ cdef class Windows:
             ranges = sorted((r.one_each()[::-1], k) for k, r in zip(outgoing, rows, strict=True))
             ends = [0] + [first + n for (first, n), _ in ranges]
             if (ends[len(ranges)] != p.n or any(first != end or n == 0 for ((first, n), _), end in zip(ranges, ends))
-                    or len({r.shortest for r in rows}) > 1 or any(self.plan.sums[r.post.index] == NULL for r in rows)):
+                    or len({r.shortest for r in rows}) > 1 or not all((<Rows> r).summed for r in rows)):
                 continue
             self.lagging[p.index] = rows[0].shortest, p.state.copy()
             for (first, n), k in ranges:

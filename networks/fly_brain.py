@@ -95,8 +95,8 @@ def build(stimulus="olfactory", rate=50.0):
 
     net = es.Network()
     cell = es.FlyLIF(tau_m=20.0, tau_syn=5.0, E_L=-52.0, V_th=-45.0, V_reset=-52.0, t_ref=t_ref)
+    source = net.add("stimulus", len(driven), es.Poisson(rate=rate))  # first: it reaches the brain without delay
     brain = net.add("brain", n, cell)
-    source = net.add("stimulus", len(driven), es.Poisson(rate=rate))
     net.connect(brain, brain, es.CSR(brain_data["indptr"], brain_data["indices"]), weight=weight, delay=DELAY)
     net.connect(source, brain[driven], es.OneToOne(), weight=KICK, delay=0.0, receptor="V")
     return net

@@ -54,7 +54,25 @@ def mixed(n=80):
     return net
 
 
+def freezing(n=80, delay=1.3):
+    """The fly's neuron: arrivals wait for its release; jumps of the membrane are not summed; thresholds and rests differ."""
+    net = es.Network()
+    kick = net.add("kick", n // 4, es.Poisson(rate=120.0))
+    noise = net.add("noise", n, es.Poisson(rate=900.0))
+    rest = np.where(np.arange(n) % 4 == 0, 0.0, np.linspace(0.1, 4.0, n))
+    cells = net.add("cells", n, es.FlyLIF(t_ref=rest, V_th=np.linspace(-48.0, -43.0, n)), V_m=es.Uniform(-52, -48))
+    other = net.add("other", n, es.FlyLIF(tau_m=np.linspace(5.0, 30.0, n), tau_syn=5.0, t_ref=1.7))
+    net.connect(kick, cells[: n // 4], es.OneToOne(), weight=30.0, delay=0.0, receptor="V")
+    net.connect(noise, cells, es.OneToOne(), weight=es.Uniform(-2.0, 6.0), delay=0.7)
+    net.connect(cells, cells, es.FixedOutDegree(30), weight=es.Normal(0.6, 2.0), delay=delay)
+    net.connect(cells, other, es.FixedOutDegree(20), weight=es.Normal(2.0, 2.0), delay=es.Uniform(0.9, 3.0))
+    net.connect(other, cells, es.FixedOutDegree(2), weight=-1.0, delay=es.Uniform(0.6, 30.0))
+    net.connect(other, cells, es.FixedOutDegree(1), weight=-2.0, delay=2.0, receptor="V")
+    return net
+
+
 NETWORKS = {
+    "freezing": (freezing, 25.0),
     "cuba": (lambda: cuba.build(0.1), 60.0),
     "sparse": (lambda: sparse.build(0.02, 5.0, 60.0), 40.0),
     "brunel": (lambda: brunel.build(0.02), 12.0),
@@ -120,7 +138,7 @@ def test_same_spikes_and_states_in_lockstep(name):
     assert fast._windows.exact < 0.2 * fast._engine.synaptic_events
 
 
-@given(strategies.networks(models=["LIF", "DeltaLIF", "PerfectIntegrator", "LeakyIntegrator"], max_pops=3, max_n=3, limit=300))
+@given(strategies.networks(models=["LIF", "DeltaLIF", "PerfectIntegrator", "LeakyIntegrator", "FlyLIF"], max_pops=3, max_n=3, limit=300))
 def test_drawn_networks(case):
     """Ties, equal time constants, weights of 0, thresholds touched: spikes that exist by a rounding are left out."""
     ordered, _, _ = simulation(case.net, executor="ordered")
@@ -242,20 +260,30 @@ def neurons(draw, model):
     unit = 15.0 * p["C_m"] / p["tau_m"]  # the current that just reaches threshold
     size = st.one_of(st.sampled_from([0.0, 1.0, 1 - 2.0**-52, -1.0]), st.floats(-5.0, 5.0))
     state = {"V_m": draw(st.one_of(st.sampled_from([-70.0, -55.0 - 1e-9]), st.floats(-90.0, -55.001)))}
-    if model == "LIF":
+    if model == "FlyLIF":
+        p = dict(tau_m=p["tau_m"], tau_syn=draw(st.one_of(tau, st.just(p["tau_m"]))), t_ref=draw(st.sampled_from([0.0, 0.2, 3.0])))
+        p |= dict(E_L=-70.0, V_th=-55.0, V_reset=-70.0)
+        unit = 15.0
+        state |= dict(g=unit * draw(size))
+    elif model == "LIF":
         p |= dict(tau_syn_ex=draw(tau), tau_syn_in=draw(st.one_of(tau, st.just(p["tau_m"]))))
         state |= dict(I_ex=unit * draw(size), I_in=unit * draw(size))
     net = es.Network()
-    net.add("cell", 1, getattr(es, model)(**p, I_e=unit * draw(size)), **state)
+    if model != "FlyLIF":
+        p |= dict(I_e=unit * draw(size))
+    net.add("cell", 1, getattr(es, model)(**p), **state)
     core = es.Simulation(net)._engine.populations[0]
     n = draw(st.integers(0, 6))
-    weight = np.array(draw(st.lists(st.floats(-1.0, 1.0), min_size=n, max_size=n))) * (unit if model == "LIF" else 10.0)
+    weight = np.array(draw(st.lists(st.floats(-1.0, 1.0), min_size=n, max_size=n))) * (10.0 if model == "DeltaLIF" else unit)
     length = min(draw(st.sampled_from([0.01, 0.1, 1.0])), core.longest_window())
     arrival = np.sort(np.array(draw(st.lists(times, min_size=n, max_size=n)))) * length
-    return core, core.state[0].copy(), arrival, weight, length
+    row = core.state[0].copy()
+    if model == "FlyLIF":
+        row[2:4] = 0.0, draw(st.sampled_from([0.0, 0.3 * length, length, 1.5 * length]))  # released then
+    return core, row, arrival, weight, length
 
 
-@pytest.mark.parametrize("model", ["LIF", "DeltaLIF"])
+@pytest.mark.parametrize("model", ["LIF", "DeltaLIF", "FlyLIF"])
 @given(data=st.data())
 def test_what_passes_the_bound_stays_below_threshold(model, data):
     core, row, arrival, weight, length = data.draw(neurons(model))
@@ -267,6 +295,7 @@ def test_what_passes_the_bound_stays_below_threshold(model, data):
         np.testing.assert_array_equal(after, row)
         return
     c = core.coef[0, 4 if model == "LIF" else 2]
+    slot = {"LIF": lambda w: 1 if w >= 0 else 2, "DeltaLIF": lambda w: 0, "FlyLIF": lambda w: 1}[model]
     here, ids = row[None].copy(), np.zeros(1, np.int64)
 
     def check(until, begin):
@@ -279,7 +308,7 @@ def test_what_passes_the_bound_stays_below_threshold(model, data):
     for t, w in zip(arrival, weight, strict=True):
         check(t, last)
         core.evolve(here, ids, np.array([[0.0, t]]))
-        here[0, HEAD + (0 if model == "DeltaLIF" else 1 if w >= 0 else 2)] += w
+        here[0, HEAD + slot(w)] += w
         last = t
     assert here[0, HEAD] < c
     check(length, last)

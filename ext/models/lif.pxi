@@ -113,10 +113,7 @@ cdef class LIFPopulation(Population):
         return &lif_kernel if self.mode != EDGE else NULL
 
     def longest_window(self):
-        a, b = np.asarray(self.coef)[:, 0], np.asarray(self.coef)[:, 1]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            peak = np.where(a == b, 1.0 / a, np.log(b / a) / (b - a))
-        return float(np.min(peak))
+        return peak_time(self.coef[:, 0], self.coef[:, 1])
 
     def effects(self, double length):
         return length, 1.0, bool(np.all(np.asarray(self.coef)[:, 1] == np.asarray(self.coef)[:, 2]))
