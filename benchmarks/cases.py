@@ -127,7 +127,6 @@ CASES = {
     "fly brain": Case(
         fly_brain.build,
         1000.0,
-        ours=(ORDERED,),  # sources without delay come after the neurons: no windows
         record=("brain",),
         peers={"brian2": 1000.0},
         description=dict(network="fly_brain"),
