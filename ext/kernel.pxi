@@ -9,6 +9,7 @@ cdef extern from "sums.h" nogil:
     ctypedef struct Pool:
         Sum *sums
         int64_t n, capacity
+        int32_t first, dense
     ctypedef struct Effects:
         double f[4][64]
     ctypedef struct Resting:

@@ -37,8 +37,9 @@ INLINE int64_t in_quanta(double x)          /* to the nearest; |x| < 2^51 */
 }
 
 /* The sums of those neurons that have any in this window, one behind the other, so that they stay in the cache: place[j] is
- * where, 0 if neuron j has none. sums[0] is of nobody, 0. */
-typedef struct { Sum *sums; int64_t n, capacity; } Pool;
+ * where, 0 if neuron j has none. sums[0] is of nobody, 0. Where nearly all neurons have some, each has its own place for good,
+ * and nobody looks it up: `dense`, place[j] = j - first + 1. */
+typedef struct { Sum *sums; int64_t n, capacity; int32_t first, dense; } Pool;
 
 static int eventsim_reserve(Pool *pool, int64_t more)       /* -1: no memory */
 {
@@ -58,9 +59,11 @@ static int eventsim_reserve(Pool *pool, int64_t more)       /* -1: no memory */
     return 0;
 }
 
-/* where effects on neuron j are added, of excitation or inhibition; `used` sums are in use */
-INLINE int64_t *sum_of(int32_t j, int inhibits, int32_t *place, Sum *sums, int64_t *used, uint64_t *touched)
+/* where effects on neuron j are added, of excitation or inhibition; `used` sums are in use, and `own` is the first, if dense */
+INLINE int64_t *sum_of(int32_t j, int inhibits, int dense, Sum *own, int32_t *place, Sum *sums, int64_t *used, uint64_t *touched)
 {
+    if (dense)
+        return inhibits ? own[j].inhibition : own[j].excitation;
     if (place[j] == 0) {
         place[j] = (int32_t)*used;
         memset(&sums[(*used)++], 0, sizeof(Sum));
@@ -88,11 +91,11 @@ INLINE int left_out(Resting *resting, int32_t j, int64_t i)
  * at once: then the first effect is that of all. Returns how many there were; room has been reserved. */
 #define ADD(NAME, WEIGHT)                                                                                              \
     INLINE int64_t NAME(int64_t n, const int32_t *target, const WEIGHT *weight, int64_t stride, const Effects *e,      \
-                        int each, int32_t lo, int32_t hi, int32_t *place, Pool *pool, uint64_t *touched,               \
+                        int each, int dense, int32_t lo, int32_t hi, int32_t *place, Pool *pool, uint64_t *touched,    \
                         Resting *resting)                                                                              \
     {                                                                                                                  \
         int64_t i, count = 0, used = pool->n;                                                                          \
-        Sum *sums = pool->sums;                                                                                        \
+        Sum *sums = pool->sums, *own = sums + 1 - pool->first;                                                         \
         for (i = 0; i < n; i++) {                                                                                      \
             const int32_t j = target[i];                                                                               \
             const double w = weight[stride * i];                                                                       \
@@ -104,7 +107,7 @@ INLINE int left_out(Resting *resting, int32_t j, int64_t i)
             count++;                                                                                                   \
             if (w == 0.0 || left_out(resting, j, i))                                                                   \
                 continue;                                                                                              \
-            v = sum_of(j, inhibits, place, sums, &used, touched);                                                      \
+            v = sum_of(j, inhibits, dense, own, place, sums, &used, touched);                                          \
             v[0] += in_quanta(w * e->f[2 * inhibits][k]);                                                              \
             v[1] += in_quanta(w * e->f[2 * inhibits + 1][k]);                                                          \
         }                                                                                                              \
@@ -115,13 +118,13 @@ ADD(add_floats, float)
 ADD(add_doubles, double)
 
 /* the same, all of one weight and arriving at once: then the effects are the same, too */
-static int64_t add_alike(int64_t n, const int32_t *target, double w, const Effects *e, int32_t lo, int32_t hi, int32_t *place,
-                         Pool *pool, uint64_t *touched, Resting *resting)
+INLINE int64_t add_alike(int64_t n, const int32_t *target, double w, const Effects *e, int dense, int32_t lo, int32_t hi,
+                         int32_t *place, Pool *pool, uint64_t *touched, Resting *resting)
 {
     const int inhibits = w < 0.0;
     const int64_t membrane = in_quanta(w * e->f[2 * inhibits][0]), current = in_quanta(w * e->f[2 * inhibits + 1][0]);
     int64_t i, count = 0, used = pool->n;
-    Sum *sums = pool->sums;
+    Sum *sums = pool->sums, *own = sums + 1 - pool->first;
     for (i = 0; i < n; i++) {
         const int32_t j = target[i];
         int64_t *v;
@@ -130,7 +133,7 @@ static int64_t add_alike(int64_t n, const int32_t *target, double w, const Effec
         count++;
         if (left_out(resting, j, i))
             continue;
-        v = sum_of(j, inhibits, place, sums, &used, touched);
+        v = sum_of(j, inhibits, dense, own, place, sums, &used, touched);
         v[0] += membrane;
         v[1] += current;
     }
@@ -138,19 +141,21 @@ static int64_t add_alike(int64_t n, const int32_t *target, double w, const Effec
     return count;
 }
 
+/* the same with what is known beforehand spelt out, each a loop of its own */
+#define ADDED(DENSE)                                                                                                   \
+    (stride == 0 && !each && first != 0.0 ? add_alike(n, target, first, e, DENSE, lo, hi, place, pool, touched, resting) \
+     : f32 && each ? add_floats(n, target, f32, stride, e, 1, DENSE, lo, hi, place, pool, touched, resting)            \
+     : f32         ? add_floats(n, target, f32, stride, e, 0, DENSE, lo, hi, place, pool, touched, resting)            \
+     : each        ? add_doubles(n, target, f64, stride, e, 1, DENSE, lo, hi, place, pool, touched, resting)           \
+                   : add_doubles(n, target, f64, stride, e, 0, DENSE, lo, hi, place, pool, touched, resting))
+
 static int64_t eventsim_add(int64_t n, const int32_t *target, const float *f32, const double *f64, int64_t stride,
                             const Effects *e, int each, int32_t lo, int32_t hi, int32_t *place, Pool *pool, uint64_t *touched,
                             Resting *resting)
 {
     const double first = f32 ? *f32 : *f64;
     resting->n = 0;
-    if (stride == 0 && !each && first != 0.0)
-        return add_alike(n, target, first, e, lo, hi, place, pool, touched, resting);
-    if (f32)
-        return each ? add_floats(n, target, f32, stride, e, 1, lo, hi, place, pool, touched, resting)
-                    : add_floats(n, target, f32, stride, e, 0, lo, hi, place, pool, touched, resting);
-    return each ? add_doubles(n, target, f64, stride, e, 1, lo, hi, place, pool, touched, resting)
-                : add_doubles(n, target, f64, stride, e, 0, lo, hi, place, pool, touched, resting);
+    return pool->dense ? ADDED(1) : ADDED(0);
 }
 
 INLINE double larger(double a, double b)

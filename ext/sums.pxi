@@ -44,6 +44,7 @@ cdef class Sums:
     cdef uint64_t *resting                      # may it be refractory? If arrivals wait for the release; else NULL
     cdef int workers
     cdef Py_ssize_t share                       # neurons of each worker
+    cdef readonly bint dense                    # see `Pool`
     cdef bint same                              # see `Population.effects`
     cdef Py_ssize_t rates_stride, stride        # of the rows of coefficients; 0: what matters is the same for all neurons
     cdef double quanta[2]                       # see sums.h
@@ -81,6 +82,22 @@ cdef class Sums:
             self.resting[j >> 6] |= bit
         elif self.resting != NULL:
             self.resting[j >> 6] &= ~bit
+
+    def set_dense(self, bint dense):
+        """Let each neuron have a place of its own, or one only while it has arrivals."""
+        cdef Py_ssize_t j
+        cdef int k
+        if dense == self.dense:
+            return
+        self.dense = dense
+        for k in range(self.workers):
+            self.pools[k].first, self.pools[k].dense = <int32_t> min(k * self.share, self.p.n), dense
+            if dense and reserve(&self.pools[k], min(self.share, self.p.n - self.pools[k].first)):
+                raise MemoryError(f"Windows: no memory for sums of {self.p.n} neurons")
+            if dense:
+                memset(self.pools[k].sums, 0, self.pools[k].capacity * sizeof(Sum))
+        for j in range(self.p.n):
+            self.place[j] = <int32_t> (j % self.share + 1) if dense else 0
 
     def stride_of(self, int m):
         coef = self.p.coef[:, :m]

@@ -64,6 +64,8 @@ cdef double FEW = 2.0           # arrivals at a neuron in a window are few enoug
 cdef double USUAL_RATE = 10.0   # [Hz]; but windows need not be shorter than
 cdef double SHORTEST = 0.125    # [ms]
 
+cdef double DENSE = 0.5         # arrivals from Poisson sources at a neuron in a window, from which on all neurons are visited
+
 cdef uint32_t UNDELAYED = <uint32_t> 1 << 31
 
 cdef struct Incoming:            # one on its way
@@ -572,7 +574,7 @@ cdef class Worker:
             if s.resting[self.lot_target[i] >> 6] >> (self.lot_target[i] & 63) & 1:
                 self.lot_x[i] = counted(self.lot_x[i], p.row(self.lot_target[i]), self.plan.limit)
         p.kernel().effects(self.lot_n, self.lot_x, self.lot_target, p.coefs, s.rates_stride, s.quanta, s.same, &e)
-        if reserve(&s.pools[self.index], CHUNK + 1):
+        if not s.dense and reserve(&s.pools[self.index], CHUNK + 1):
             self.fail(NO_MEMORY, -1, self.plan.start)
             return
         add_effects(self.lot_n, self.lot_target, NULL, self.lot_weight, 1, &e, True, 0, <int32_t> p.n, s.place,
@@ -799,7 +801,7 @@ cdef class Worker:
             f32 = rows.weights.f32 + k * rows.weights.stride if rows.weights.f32 != NULL else NULL
             f64 = rows.weights.f64 + k * rows.weights.stride if rows.weights.f64 != NULL else NULL
             p.kernel().effects(n if each else 1, x, &rows.target[k], p.coefs, s.rates_stride, s.quanta, s.same, &e)
-            if reserve(&s.pools[self.index], n + 1):
+            if not s.dense and reserve(&s.pools[self.index], n + 1):
                 self.fail(NO_MEMORY, -1, self.plan.start)
                 return
             self.synaptic_events += add_effects(n, &rows.target[k], f32, f64, rows.weights.stride, &e, each, lo, hi, s.place,
@@ -940,12 +942,14 @@ cdef class Worker:
         window.epoch, window.offset, window.length = plan.start.epoch, plan.start.offset, elapsed(plan.start, plan.limit)
         window.end_epoch, window.end_offset = plan.limit.epoch, plan.limit.offset
         window.quantum[0], window.quantum[1] = s.quanta[0], s.quanta[1]
-        if reserve(&s.pools[self.index], 1):
+        if not s.dense and reserve(&s.pools[self.index], 1):
             self.fail(NO_MEMORY, -1, plan.start)
             return
         lots[0].n = lots[1].n = 0
         for word in range(begin, end):
             touched = s.touched[word]
+            if s.dense:
+                touched = ~<uint64_t> 0 >> (64 - min(p.n - 64 * word, 64))
             bits = touched | s.looks[word]
             if bits == 0:
                 continue
@@ -953,7 +957,7 @@ cdef class Worker:
             held = bits & s.exact[word]         # by arrivals that are not summed
             bits ^= held
             while held:
-                s.place[64 * word + lowest(held)] = 0
+                self.drop_sum(s, 64 * word + lowest(held))
                 held &= held - 1
             while bits:
                 j = <int32_t> (64 * word + lowest(bits))
@@ -968,7 +972,8 @@ cdef class Worker:
                     self.step_lot(s, p, lot, &window)
         self.step_lot(s, p, &lots[lot == lots], &window)
         self.step_lot(s, p, lot, &window)
-        s.pools[self.index].n = 1
+        if not s.dense:
+            s.pools[self.index].n = 1
 
     cdef void step_lot(self, Sums s, Population p, Lot *lot, const Window *window) noexcept nogil:
         cdef uint8_t fails[CHUNK]
@@ -981,7 +986,7 @@ cdef class Worker:
         p.kernel().step(lot.n, lot.ids, lot.commit, p.rows, p.coefs, s.stride, s.same, s.place,
                         s.pools[self.index].sums, window, fails, respite)
         for k in range(lot.n):
-            s.place[lot.ids[k]] = 0
+            self.drop_sum(s, lot.ids[k])
             if fails[k]:
                 self.touch(p, lot.ids[k])
                 self.take_exactly(s, lot.ids[k])
@@ -992,6 +997,12 @@ cdef class Worker:
         if self.engine.traced[p.index]:
             self.shadow(s, p, lot, first, fails)
         lot.n = 0
+
+    cdef inline void drop_sum(self, Sums s, Py_ssize_t j) noexcept nogil:
+        if s.dense:
+            memset(&s.pools[self.index].sums[s.place[j]], 0, sizeof(Sum))
+        else:
+            s.place[j] = 0
 
     # A neuron whose states are recorded goes through its arrivals one by one, in its old row; then it gets the new one.
 
@@ -1483,6 +1494,7 @@ cdef class Windows:
             self.start_drives()
         for sums in self.sums:
             rows = [r for r in self.engine.projections if (<Rows> r).post is sums.p and (<Rows> r).summed]
+            sums.set_dense(poisson_arrivals(self.engine, sums.p) * self.longest > DENSE * sums.p.n)
             sums.set_quanta(max([r.largest for r in rows], default=0.0), self.longest, sum(r.in_degree for r in rows))
         rows = [self.engine.projections[i] for indices in self.engine.outgoing for i in indices]
         plan.prompt = any((<Population> self.engine.populations[r.pre]).is_source and r.shortest < self.longest for r in rows)
@@ -1665,6 +1677,16 @@ def window_length(Engine engine):
         if not pre.is_source:
             shortest = min(shortest, delay)
     return 2.0 ** floor(np.log2(shortest))
+
+
+def poisson_arrivals(Engine engine, Population p):
+    """How many arrivals Poisson sources bring to a population [1/ms]."""
+    arrivals = 0.0
+    for pre, indices in zip(engine.populations, engine.outgoing, strict=True):
+        if "rate" in pre.parameters:
+            synapses = sum(len(engine.projections[k].indices) for k in indices if engine.projections[k].post is p)
+            arrivals += 1e-3 * float(np.mean(pre.parameters["rate"])) * synapses
+    return arrivals
 
 
 def summing_length(Engine engine):
