@@ -6,7 +6,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 BUILD := pyproject.toml setup.py ext/core.pyx $(shell find ext -name '*.pxi' -o -name '*.h')
 
-.PHONY: help demo test validate bench lint sanitize clean
+.PHONY: help demo test validate bench lint assert sanitize clean
 
 help:
 	@echo "make demo      one second of half a fly brain: a summary and a picture"
@@ -14,6 +14,7 @@ help:
 	@echo "make validate  slow cross-checks: other simulators, other versions of numpy"
 	@echo "make bench     benchmarks, against NEST and Brian2"
 	@echo "make lint      ruff, mypy, and the stubs against the compiled module"
+	@echo "make assert    the test suite with index checks, and with every bound that excludes a spike checked"
 	@echo "make sanitize  the test suite under the address and undefined-behaviour sanitizers (GCC)"
 	@echo "make clean     remove everything these targets made"
 
@@ -35,9 +36,15 @@ lint: $(VENV)/dev.stamp
 	$(PY) -m mypy.stubtest eventsim._core --mypy-config-file pyproject.toml --concise \
 		--ignore-missing-stub --ignore-disjoint-bases
 
-# The module with the sanitizers goes to a directory of its own; PYTHONSAFEPATH keeps the checkout's module out of the
-# way. Reports go to files, because pytest captures what a test prints. Tests marked `build` run compilers, which are not
-# what is to be checked. (libstdc++ is there for other packages: the sanitizer must find it before they throw.)
+# Modules built otherwise go to directories of their own; PYTHONSAFEPATH keeps the checkout's module out of the way. Tests
+# marked `build` run compilers, which are not what is to be checked.
+CHECKED := $(CURDIR)/build/debug
+assert: $(VENV)/test.stamp
+	EVENTSIM_DEBUG=1 $(PY) setup.py -q build --build-lib $(CHECKED)/package
+	PYTHONPATH=$(CHECKED)/package PYTHONSAFEPATH=1 HYPOTHESIS_PROFILE=quick $(PY) -m pytest -m "not validate and not huge and not build"
+
+# Reports go to files, because pytest captures what a test prints. (libstdc++ is there for other packages: the sanitizer must
+# find it before they throw.)
 SANITIZED := $(CURDIR)/build/sanitize
 sanitize: $(VENV)/test.stamp
 	EVENTSIM_SANITIZE=1 CC=gcc $(PY) setup.py -q build --build-lib $(SANITIZED)/package

@@ -3,7 +3,7 @@
 Two environment variables choose another build of the same sources, each in a build directory of its own, so that
 switching between them neither mixes objects nor leaves a stale module behind:
 
-EVENTSIM_DEBUG=1     index checks of Cython on, -O1 -g
+EVENTSIM_DEBUG=1     index checks of Cython on, -O1 -g, and every bound of a window checked (`Windows.proving`)
 EVENTSIM_SANITIZE=1  address and undefined-behaviour sanitizers, stopping at the first report (see `make sanitize`)
 """
 
@@ -23,7 +23,7 @@ SANITIZE = os.environ.get("EVENTSIM_SANITIZE", "0") not in ("", "0")
 STRICT = ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
 compile_args, link_args, build_base = ["-O3", *STRICT], [], "build"
 if DEBUG:
-    compile_args, build_base = ["-O1", "-g", "-UNDEBUG", *STRICT], "build/debug"
+    compile_args, build_base = ["-O1", "-g", "-UNDEBUG", "-DEVENTSIM_PROVING=1", *STRICT], "build/debug"
 if SANITIZE:
     # The group leaves out two legal things the core relies on: division by zero (IEEE) and wrapping of unsigned integers
     # (Philox). -fno-wrapv undoes a default of CPython's flags that would hide overflow of signed ones.

@@ -271,6 +271,7 @@ PAUSED_CODE: int
 NO_MEMORY_CODE: int
 RAN_AWAY_CODE: int
 NOT_FINITE_CODE: int
+UNSOUND_CODE: int
 WATCH_SPIKES_FLAG: int
 WATCH_STATE_FLAG: int
 FLIGHT: np.dtype[Any]
@@ -382,6 +383,9 @@ class Windows:
     sums: list[Sums]
     longest: float
     exact: int
+    shadowed: int
+    culprit: int
+    proving: bool
     def __new__(cls, engine: Engine, length: float, threads: int, summing: bool = False) -> Self: ...
     @property
     def summing(self) -> bool: ...

@@ -275,6 +275,8 @@ class Simulation:
                 raise RuntimeError(self._runaway_message())
             if code == _core.NOT_FINITE_CODE:
                 raise RuntimeError(self._overflow_message())
+            if code == _core.UNSOUND_CODE:
+                raise AssertionError(self._unsound_message(executor.culprit))
             if code == _core.NO_MEMORY_CODE:
                 raise MemoryError(
                     "Simulation.run: no memory for spikes in flight or recordings; record fewer neurons "
@@ -342,10 +344,20 @@ class Simulation:
             "a delay, or reduce their weights and currents"
         )
 
-    def _overflow_message(self) -> str:
-        gid = self._engine.overflowed
+    def _unsound_message(self, gid: int) -> str:
+        population, j = self._neuron(gid)
+        return (
+            f"Simulation.run: {population.name}[{j}] spikes at t = {self._engine.time[0] + self._engine.time[1]:g} ms, though the "
+            'bound of its window excludes that; this is an error of eventsim, please report it and use executor="ordered"'
+        )
+
+    def _neuron(self, gid: int) -> tuple[Population, int]:
         population = next(p for p in self.network.populations if p.first <= gid < p.first + p.n)
-        core, j = self._engine.populations[population.index], gid - population.first
+        return population, gid - population.first
+
+    def _overflow_message(self) -> str:
+        population, j = self._neuron(self._engine.overflowed)
+        core = self._engine.populations[population.index]
         state = ", ".join(f"{k} = {v:g}" for k, v in zip(core.model.states, core.state[j, _core.HEAD_WIDTH :], strict=True))
         return (
             f"Simulation.run: the state of {population.name}[{j}] is not finite any more at t = "

@@ -51,7 +51,8 @@ include "layers/membranes.pxi"
 include "layers/border.pxi"
 
 #: For Python: the columns of a state row before the model's states, and what Engine.run returns besides 0.
-HEAD_WIDTH, PAUSED_CODE, NO_MEMORY_CODE, RAN_AWAY_CODE, NOT_FINITE_CODE = HEAD, PAUSED, NO_MEMORY, RAN_AWAY, NOT_FINITE
+HEAD_WIDTH, PAUSED_CODE, NO_MEMORY_CODE, RAN_AWAY_CODE, NOT_FINITE_CODE, UNSOUND_CODE = (
+    HEAD, PAUSED, NO_MEMORY, RAN_AWAY, NOT_FINITE, UNSOUND)
 WATCH_SPIKES_FLAG, WATCH_STATE_FLAG = WATCH_SPIKES, WATCH_STATE
 
 #: What ``from eventsim._core import *`` gives: every model description, so that a new model is one file and one line.

@@ -6,6 +6,7 @@ cdef enum:
     NO_MEMORY = -1
     RAN_AWAY = -2           # a neuron fires for ever at one instant
     NOT_FINITE = -3         # a state has overflowed
+    UNSOUND = -4            # a neuron spikes though its bound excludes it (see `Windows.proving`)
 
 cdef enum:
     WATCH_SPIKES = 1

@@ -64,6 +64,14 @@ cdef double FEW = 2.0           # arrivals at a neuron in a window are few enoug
 cdef double USUAL_RATE = 10.0   # [Hz]; but windows need not be shorter than
 cdef double SHORTEST = 0.125    # [ms]
 
+cdef extern from *:
+    """
+    #ifndef EVENTSIM_PROVING
+    #define EVENTSIM_PROVING 0
+    #endif
+    """
+    const bint PROVING "EVENTSIM_PROVING"       # by default: in a build with assertions
+
 cdef double DENSE = 0.5         # arrivals from Poisson sources at a neuron in a window, from which on all neurons are visited
 
 cdef uint32_t UNDELAYED = <uint32_t> 1 << 31
@@ -80,7 +88,7 @@ cdef struct Incoming:            # one on its way
 cdef struct Touch:              # a neuron with arrivals in the present window
     Touched who
     Incoming *first
-    Py_ssize_t shadow           # it is only recorded what it goes through: its row, from 1 on, in `Worker.shadows`
+    Py_ssize_t shadow           # it is only watched what it goes through: its row, from 1 on, in `Worker.shadows`
 
 cdef struct Departure:
     Time time
@@ -131,6 +139,7 @@ cdef struct Plan:               # what the threads share; written while they wai
     uint8_t *owner              # worker of each word (64 neurons) of each population
     uint8_t *kind               # of each population: see `Life`
     bint summing                # is there any?
+    bint proving                # see `Windows.proving`
     void **sums                 # Sums of each population; NULL: all arrivals are mail
     void **workers
     Barrier barrier
@@ -288,6 +297,8 @@ cdef class Worker:
     cdef Bag visits                             # Flight: what has been summed in this window, from `cursor` to `stop`
     cdef Bag separate                           # Incoming: the same, at neurons whose arrivals must be taken one by one
     cdef Bag shadows                            # rows of WIDEST doubles: see `Touch.shadow`
+    cdef bint in_shadow                         # the present neuron does not spike
+    cdef int64_t shadowed
     cdef int64_t exact                          # neurons of this kind
     cdef int whole                              # the window is not cut
     cdef double end_offset                      # where it ends [ms], from the beginning of its millisecond
@@ -386,7 +397,8 @@ cdef class Worker:
         for k in range(self.touched.n):
             if k + AHEAD < self.touched.n:
                 self.fetch(<Population> self.engine.population[touched[k + AHEAD].who.population], &touched[k + AHEAD])
-            if touched[k].shadow:
+            self.in_shadow = touched[k].shadow > 0
+            if self.in_shadow:
                 self.swap_row(<Population> self.engine.population[touched[k].who.population], &touched[k])
             if plan.kind[touched[k].who.population] == IS_LIF:
                 live(self, <LIFPopulation> self.engine.population[touched[k].who.population], &touched[k])
@@ -394,8 +406,9 @@ cdef class Worker:
                 live(self, <FlyPopulation> self.engine.population[touched[k].who.population], &touched[k])
             else:
                 live(self, <Population> self.engine.population[touched[k].who.population], &touched[k])
-            if touched[k].shadow:
+            if self.in_shadow:
                 self.swap_row(<Population> self.engine.population[touched[k].who.population], &touched[k])
+        self.in_shadow = False
         self.ring_all(&self.slot(plan.window).neurons)
         self.depart()
         self.next = self.next_window()
@@ -675,7 +688,9 @@ cdef class Worker:
         cdef int64_t gid = p.first + j
         cdef double *record
         cdef Departure *departure
-        if self.spikes.reserve(1) or (self.engine.taping and self.tape.reserve(1)):
+        if self.in_shadow:
+            self.fail(UNSOUND, gid, t)
+        elif self.spikes.reserve(1) or (self.engine.taping and self.tape.reserve(1)):
             self.fail(NO_MEMORY, -1, t)
         elif p.fire(j, t):
             self.n_spikes += 1
@@ -981,7 +996,7 @@ cdef class Worker:
         cdef Py_ssize_t k, first = self.shadows.n
         if lot.n == 0:
             return
-        if self.engine.traced[p.index]:
+        if self.engine.traced[p.index] or self.plan.proving:
             self.keep_rows(p, lot)
         p.kernel().step(lot.n, lot.ids, lot.commit, p.rows, p.coefs, s.stride, s.same, s.place,
                         s.pools[self.index].sums, window, fails, respite)
@@ -994,7 +1009,7 @@ cdef class Worker:
                 self.look_after(p, lot.ids[k], respite[k])
                 if s.resting != NULL:
                     s.note_rest(lot.ids[k], self.plan.limit)
-        if self.engine.traced[p.index]:
+        if self.engine.traced[p.index] or self.plan.proving:
             self.shadow(s, p, lot, first, fails)
         lot.n = 0
 
@@ -1004,16 +1019,17 @@ cdef class Worker:
         else:
             s.place[j] = 0
 
-    # A neuron whose states are recorded goes through its arrivals one by one, in its old row; then it gets the new one.
+    # A neuron whose states are recorded goes through its arrivals one by one, in its old row; then it gets the new one. So do
+    # all, to see that none spikes of those that the bound lets pass, while windows are `proving`.
 
-    cdef inline bint is_recorded(self, Population p, const Lot *lot, Py_ssize_t k) noexcept nogil:
-        return lot.commit[k] and self.watch[p.first + lot.ids[k]] & WATCH_STATE
+    cdef inline bint is_watched(self, Population p, const Lot *lot, Py_ssize_t k) noexcept nogil:
+        return self.plan.proving or (lot.commit[k] and self.watch[p.first + lot.ids[k]] & WATCH_STATE)
 
     cdef void keep_rows(self, Population p, const Lot *lot) noexcept nogil:
         cdef Py_ssize_t k
         cdef void *row
         for k in range(lot.n):
-            if self.is_recorded(p, lot, k):
+            if self.is_watched(p, lot, k):
                 row = self.add(&self.shadows, WIDEST * sizeof(double))
                 if row != NULL:
                     memcpy(row, p.row(lot.ids[k]), p.width * sizeof(double))
@@ -1022,11 +1038,12 @@ cdef class Worker:
         cdef Py_ssize_t k
         cdef Touch *touch
         for k in range(lot.n):
-            if self.is_recorded(p, lot, k) and self.code == REACHED:
+            if self.is_watched(p, lot, k) and self.code == REACHED:
                 row += 1
                 touch = NULL if fails[k] else self.touch(p, lot.ids[k])
                 if touch != NULL:
                     touch.shadow = row
+                    self.shadowed += 1
                     s.exact[lot.ids[k] >> 6] |= <uint64_t> 1 << (lot.ids[k] & 63)
 
     cdef void swap_row(self, Population p, const Touch *touch) noexcept nogil:
@@ -1227,12 +1244,14 @@ cdef class Windows:
     cdef readonly double longest                # window [ms]
     cdef Py_ssize_t opened                      # spikes recorded before
     cdef dict lagging                           # {index of a population of driving sources: (delay, rows at the beginning)}
-    cdef readonly int64_t exact                 # times a neuron's window was lived through, its sums being too large a risk
+    cdef readonly int64_t exact                 # times a neuron's window was lived through, its sums being too large a risk,
+    cdef readonly int64_t shadowed              # or only to watch it
     cdef Bag taped                              # void *: spikes on their way from the workers' tapes to the engine's
     cdef int64_t arrivals, touches              # since the length was last chosen; a neuron is touched once in a window
     cdef Time end                               # of the run
     cdef int64_t quota                          # events left until it pauses
     cdef int code
+    cdef readonly int64_t culprit               # which neuron stopped the last run, if one did
 
     def __cinit__(self, Engine engine, double length, int threads, bint summing=False):
         cdef int64_t k, words = 0, share
@@ -1262,7 +1281,7 @@ cdef class Windows:
                 sums = Sums(p, share, threads)
                 self.sums.append(sums)
                 self.plan.sums[p.index] = <void *> sums
-        self.plan.summing = len(self.sums) > 0
+        self.plan.summing, self.plan.proving = len(self.sums) > 0, PROVING
         self.workers = []
         for k in range(threads):
             worker = Worker(engine, k, threads)
@@ -1287,6 +1306,15 @@ cdef class Windows:
     def summing(self):
         """Are arrivals summed anywhere?"""
         return self.plan.summing
+
+    @property
+    def proving(self):
+        """Is every neuron that a bound lets pass taken through its arrivals one by one all the same, to see that it does not spike?"""
+        return self.plan.proving
+
+    @proving.setter
+    def proving(self, bint proving):
+        self.plan.proving = proving
 
     def end_of_window(self, double epoch, double offset):
         """Where the window ends that a time lies in (epoch, offset) [ms]."""
@@ -1389,11 +1417,12 @@ cdef class Windows:
         self.touches += w.touches
         self.quota -= w.synaptic_events + w.solver_steps
         self.exact += w.exact
+        self.shadowed += w.shadowed
         self.engine.synaptic_events += w.synaptic_events
         self.engine.solver_steps += w.solver_steps
         self.engine.predictions += w.predictions
         self.engine.n_spikes += w.n_spikes
-        w.synaptic_events = w.solver_steps = w.predictions = w.n_spikes = w.touches = w.exact = 0
+        w.synaptic_events = w.solver_steps = w.predictions = w.n_spikes = w.touches = w.exact = w.shadowed = 0
 
     cdef void judge_all(self) noexcept nogil:
         """Of what went wrong, report what did so first."""
@@ -1406,6 +1435,7 @@ cdef class Windows:
         if w.code != REACHED and before(w.failed, failed[0]):
             failed[0] = self.engine.now = w.failed
             self.code = w.code
+            self.culprit = w.culprit
             if w.code == NOT_FINITE:
                 self.engine.overflowed = w.culprit
 

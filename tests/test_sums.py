@@ -249,6 +249,22 @@ def test_recorded_membranes_are_those_of_the_ordered_executor():
 
 # ---- the bound: a neuron that passes it stays below its threshold
 
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_no_neuron_that_passes_spikes(name):
+    """Each goes through its arrivals one by one all the same; nothing else changes. (`make assert` does so in every test.)"""
+    build, T = NETWORKS[name]
+    net = build()
+    plain, proving = windowed(net), windowed(net, threads=2)
+    plain.run(T)
+    proving.run(0.0)
+    proving._windows.proving = True
+    proving.run(T)
+    assert proving._windows.shadowed > proving._windows.exact >= plain._windows.exact > plain._windows.shadowed == 0
+    for a, b in zip(state_bits(proving), state_bits(plain), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 times = st.floats(0.0, 1.0, allow_subnormal=False)
 tau = st.floats(0.1, 100.0)
 
