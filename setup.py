@@ -1,9 +1,10 @@
 """Builds eventsim._core from ext/core.pyx; everything else stands in pyproject.toml.
 
-Two environment variables choose another build of the same sources, each in a build directory of its own, so that
+Three environment variables choose another build of the same sources, each in a build directory of its own, so that
 switching between them neither mixes objects nor leaves a stale module behind:
 
 EVENTSIM_DEBUG=1     index checks of Cython on, -O1 -g, and every bound of a window checked (`Windows.proving`)
+EVENTSIM_PORTABLE=1  no code for AVX2 and AVX-512 beside that for any processor: the same bits, slower
 EVENTSIM_SANITIZE=1  address and undefined-behaviour sanitizers, stopping at the first report (see `make sanitize`)
 """
 
@@ -16,12 +17,15 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 DEBUG = os.environ.get("EVENTSIM_DEBUG", "0") not in ("", "0")
+PORTABLE = os.environ.get("EVENTSIM_PORTABLE", "0") not in ("", "0")
 SANITIZE = os.environ.get("EVENTSIM_SANITIZE", "0") not in ("", "0")
 
 # Strict IEEE arithmetic: no fast-math, and no contraction of a*b+c, which would make the bits of a spike time depend on
 # the machine the compiler aimed at. errno and exception flags are not used; without them loops become vector code.
 STRICT = ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
 compile_args, link_args, build_base = ["-O3", *STRICT], [], "build"
+if PORTABLE:
+    compile_args, build_base = [*compile_args, "-DEVENTSIM_PORTABLE"], "build/portable"
 if DEBUG:
     compile_args, build_base = ["-O1", "-g", "-UNDEBUG", "-DEVENTSIM_PROVING=1", *STRICT], "build/debug"
 if SANITIZE:

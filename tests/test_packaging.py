@@ -87,6 +87,50 @@ def test_installed_wheel_runs_outside_the_checkout(dist, tmp_path):
     assert PROJECT["version"] in run(sys.executable, "-m", "eventsim", "version", cwd=tmp_path, env=environment)
 
 
+BITS = """
+import hashlib, numpy as np, eventsim as es
+from eventsim import _core, losses
+from eventsim.encode import Latency
+from eventsim.networks import brunel, cuba, fly_brain
+print(_core.__file__)
+digest = hashlib.sha256()
+for net, T in ((cuba.build(0.25), 100.0), (brunel.build(0.1), 20.0), (brunel.build(0.1, "delta"), 20.0), (fly_brain.build(), 20.0)):
+    sim = es.Simulation(net, seed=3, executor="windowed")
+    sim.run(T)
+    assert sum(sim.result().counts(p).sum() for p in net.populations if p.model.receptors) > 200
+    for array in (sim._engine.spikes.rows(), *(p.state for p in sim._engine.populations)):
+        digest.update(np.ascontiguousarray(array).tobytes())
+rng = np.random.default_rng(0)
+net = es.Network()
+source, cell = net.add("input", 64, es.SpikeSource()), es.LIF(C_m=20.0, E_L=0.0, V_th=1.0, V_reset=0.0, t_ref=0.0)
+layers = [source, net.add("hidden", 100, cell), net.add("output", 10, es.LeakyIntegrator(C_m=20.0, E_L=0.0))]
+for pre, post in zip(layers, layers[1:]):
+    net.connect(pre, post, weight=rng.normal(0.4, 1.0, pre.n * post.n), delay=1e-3)
+trains, labels = Latency(20.0)(rng.random((50, 64))), rng.integers(0, 10, 50)
+value, gradients, response = es.value_and_grad(es.Simulation(net), losses.IntegralVCrossEntropy("output", scale=20.0), trains, labels, duration=40.0)
+assert response.counts("hidden").sum() > 1000
+for part in (value, *(gradients[p].weight for p in net.projections)):
+    digest.update(np.ascontiguousarray(part).tobytes())
+print(digest.hexdigest())
+"""
+
+
+@pytest.mark.validate
+@pytest.mark.build
+def test_no_bit_depends_on_the_instruction_set(tmp_path):
+    """A build without code for AVX2 and AVX-512, and the one there is."""
+    source = tmp_path / "checkout"
+    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "build", "*.so"))
+    setup = [sys.executable, "setup.py", "-q", "build", "--build-lib", tmp_path / "portable"]
+    run(*setup, cwd=source, env=os.environ | {"EVENTSIM_PORTABLE": "1"})
+    here, bits = run(sys.executable, "-c", BITS).split()
+    there, portable = run(
+        sys.executable, "-c", BITS, env=os.environ | {"PYTHONPATH": str(tmp_path / "portable"), "PYTHONSAFEPATH": "1"}
+    ).split()
+    assert Path(there).is_relative_to(tmp_path) and not Path(here).is_relative_to(tmp_path)
+    assert bits == portable
+
+
 def test_one_version_everywhere():
     (newest, *_) = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), flags=re.M)
     assert es.__version__ == PROJECT["version"] == newest
