@@ -61,7 +61,7 @@ core = Extension(
     "eventsim._core",
     ["ext/core.pyx"],
     depends=["setup.py", *sorted(glob("ext/**/*.pxi", recursive=True)), *sorted(glob("ext/**/*.h", recursive=True))],
-    include_dirs=["ext", "ext/layers"],
+    include_dirs=["ext", "ext/layers", "ext/windows"],
     extra_compile_args=compile_args,
     extra_link_args=link_args,
 )

@@ -41,8 +41,17 @@ include "models/spike_source.pxi"
 
 include "rows.pxi"          # the synapses of one projection
 include "engine.pxi"        # the event loop
-include "sums.pxi"          # the arrivals of a window as sums
-include "windows.pxi"       # the same events, neuron by neuron, in windows and on many threads
+include "windows/sums.pxi"      # the arrivals of a window as sums
+include "windows/plan.pxi"      # the same events, neuron by neuron, in windows and on many threads: what is shared,
+include "windows/lists.pxi"     # lists,
+include "windows/worker.pxi"    # what a thread owns,
+include "windows/windows.pxi"   # the loop,
+include "windows/window.pxi"    # and a window: its steps, from first to last
+include "windows/send.pxi"
+include "windows/deliver.pxi"
+include "windows/sweep.pxi"
+include "windows/drives.pxi"    # Poisson sources of one synapse each
+include "windows/length.pxi"
 include "adjoint.pxi"       # the tape read backward: gradients
 
 include "layers/forward.pxi"    # batches of feed-forward layers without an event loop

@@ -1,4 +1,4 @@
-# What a model supplies to sum the arrivals of a window: see sums.pxi; in C, because it is vector code.
+# What a model supplies to sum the arrivals of a window: see windows/sums.pxi; in C, because it is vector code.
 
 cdef extern from "sums.h" nogil:
     enum:

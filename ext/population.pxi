@@ -181,11 +181,11 @@ cdef class Population:
         return INFINITY
 
     cdef double respite(self, const Neuron *s, const double *q) noexcept nogil:
-        """A cheap bound: how long from s.at on, refractoriness apart, the neuron certainly does not spike (windows.pxi)."""
+        """A cheap bound: how long from s.at on, refractoriness apart, the neuron certainly does not spike (windows/)."""
         return 0.0
 
     cdef const Kernel *kernel(self) noexcept nogil:
-        """What sums arrivals and takes their sums; NULL: they are taken one by one (sums.pxi)."""
+        """What sums arrivals and takes their sums; NULL: they are taken one by one (windows/sums.pxi)."""
         return NULL
 
     def longest_window(self):

@@ -1,0 +1,156 @@
+# Many Poisson sources have one synapse each: the background of one neuron. Their spikes need not be filed: those that
+# arrive in a window are those of the same time, less the delay. The sources lag behind by it; `stop_drives` makes up.
+
+cdef void drive(Worker w, Background *d) noexcept nogil:
+    """Sum what sources bring to own neurons within the window."""
+    cdef Time until = earlier_by(w.plan.limit, d.delay)
+    d.n = 0
+    while True:
+        if d.room < d.n + POISSON_ROOM and grow(w, d):
+            w.fail(NO_MEMORY, -1, w.plan.start)
+            return
+        d.n += eventsim_poisson_fill(&d.sources, until.epoch, until.offset, d.time + d.n, d.source + d.n, d.room - d.n)
+        if not d.sources.more:
+            break
+    w.synaptic_events += d.n
+    add_drive(w, d, <Rows> d.rows, (<Rows> d.rows).post, <Sums> w.plan.sums[(<Rows> d.rows).post.index], until)
+
+cdef int grow(Worker w, Background *d) noexcept nogil:
+    cdef int64_t room = 2 * (d.room + POISSON_ROOM)
+    cdef double *time = <double *> realloc(d.time, room * sizeof(double))
+    cdef int32_t *source
+    if time == NULL:
+        return -1
+    d.time = time
+    source = <int32_t *> realloc(d.source, room * sizeof(int32_t))
+    if source == NULL:
+        return -1
+    d.source, d.room = source, room
+    return 0
+
+cdef void add_drive(Worker w, const Background *d, Rows rows, Population p, Sums s, Time until) noexcept nogil:
+    cdef int64_t start, i, k
+    for start from 0 <= start < d.n by CHUNK:
+        w.lot_n = min(d.n - start, CHUNK)
+        for i in range(w.lot_n):
+            k = d.synapse + d.source[start + i]
+            w.lot_x[i] = max(until.offset - d.time[start + i], 0.0)
+            w.lot_target[i], w.lot_weight[i] = rows.target[k], value(rows.weights, k)
+        add_lot_to(w, p, s)
+    w.lot_n = 0
+
+cdef void recollect_drive(Worker w, const Background *d, Rows rows) noexcept nogil:
+    cdef const uint64_t *exact = (<Sums> w.plan.sums[rows.post.index]).exact
+    cdef const int32_t *target = rows.targets() + d.synapse
+    cdef double behind = w.end_offset - earlier_by(w.plan.limit, d.delay).offset
+    cdef Incoming *arrival
+    cdef int64_t k
+    cdef int32_t j
+    for k in range(d.n):
+        j = target[d.source[k]]
+        if exact[j >> 6] >> (j & 63) & 1 and value(rows.weights, d.synapse + d.source[k]) != 0.0:
+            arrival = <Incoming *> w.add(&w.separate, sizeof(Incoming))
+            if arrival == NULL:
+                return
+            arrival.offset = min(max(d.time[k] + behind, w.plan.start.offset), 1.0 - 2.0 ** -53)
+            arrival.w = value(rows.weights, d.synapse + d.source[k])
+            arrival.source, arrival.projection = <uint32_t> (d.first + d.source[k]), d.projection
+            arrival.target, arrival.cursor = j, 0
+
+cdef void end_drives(Worker w) noexcept nogil:
+    cdef Background *d = <Background *> w.drives.data
+    cdef Py_ssize_t k
+    for k in range(w.drives.n):
+        free(d[k].sources.trains)
+        free(d[k].time)
+        free(d[k].source)
+    w.drives.n = 0
+
+def start_drives(Windows windows):
+    """Find the Poisson sources that have one synapse each, and hand them to the workers of their targets."""
+    cdef Population p
+    cdef Worker w
+    for p in windows.engine.populations:
+        outgoing = windows.engine.outgoing[p.index]
+        if not isinstance(p, PoissonPopulation) or not p.n or not len(outgoing):
+            continue
+        rows = [windows.engine.projections[k] for k in outgoing]
+        ranges = sorted((r.one_each()[::-1], k) for k, r in zip(outgoing, rows, strict=True))
+        ends = [0] + [first + n for (first, n), _ in ranges]
+        if (ends[len(ranges)] != p.n or any(first != end or n == 0 for ((first, n), _), end in zip(ranges, ends))
+                or len({r.shortest for r in rows}) > 1 or not all((<Rows> r).summed for r in rows)):
+            continue
+        windows.lagging[p.index] = rows[0].shortest, p.state.copy()
+        for (first, n), k in ranges:
+            for w in windows.workers:
+                start_drive(windows, w, p, windows.engine.projections[k], k, first)
+
+cdef start_drive(Windows windows, Worker w, PoissonPopulation p, Rows rows, int32_t projection, int64_t first):
+    cdef Sums s = <Sums> windows.plan.sums[rows.post.index]
+    begin, end = np.searchsorted(rows.indices, [s.share * w.index, s.share * (w.index + 1)])
+    if begin == end:
+        return
+    cdef Background *d = <Background *> w.add(&w.drives, sizeof(Background))
+    if d == NULL:
+        raise MemoryError("Windows: no memory for the Poisson sources")
+    memset(d, 0, sizeof(Background))
+    rows.visited = True
+    d.sources = p.sources(first + begin, end - begin)
+    d.rows, d.projection, d.first, d.synapse, d.delay = <void *> rows, projection, p.first + first + begin, begin, rows.shortest
+    if eventsim_poisson_open(&d.sources, <double *> p.row(first + begin), p.width, HEAD):
+        raise MemoryError("Windows: no memory for the Poisson sources")
+
+def stop_drives(Windows windows):
+    """Let Poisson sources make up for their lag: their last spikes are still in flight. Those to be recorded are drawn again,
+    for the sake of the last bit."""
+    cdef Worker w
+    cdef Background *d
+    cdef PoissonPopulation p
+    cdef Time now = windows.engine.now, until
+    cdef Py_ssize_t k
+    cdef int code
+    for w in windows.workers:
+        for k in range(w.drives.n):
+            d = <Background *> w.drives.data + k
+            p = windows.engine.populations[(<Rows> d.rows).pre]
+            eventsim_poisson_close(&d.sources, <double *> p.row(d.first - p.first), p.width, HEAD)
+        end_drives(w)
+    for index, (delay, rows) in windows.lagging.items():
+        p = windows.engine.populations[index]
+        until = earlier_by(now, delay)
+        if np.any(windows.engine.watch[p.first:p.first + p.n]):
+            p.state[:] = rows
+        else:
+            number = (p.state[:, HEAD] - rows[:, HEAD]).astype(np.int64)
+            windows.engine.counts[p.first:p.first + p.n] += number
+            windows.engine.n_spikes += int(number.sum())
+        with nogil:
+            code = catch_up(windows, p, until)
+        if code:
+            raise MemoryError("Windows: no memory for the spikes of Poisson sources")
+    if windows.lagging and windows.engine.spikes.n > windows.opened + 1:
+        qsort(windows.engine.spikes.data + 3 * windows.opened, windows.engine.spikes.n - windows.opened, 3 * sizeof(double), by_time)
+    windows.lagging = {}
+
+cdef int catch_up(Windows windows, PoissonPopulation p, Time until) noexcept nogil:
+    """Let sources spike until now; what they did before a time has arrived already."""
+    cdef Py_ssize_t j
+    cdef Time t
+    cdef double *record
+    for j in range(p.n):
+        t = p.alarm(j)
+        while before(t, windows.engine.now):
+            if windows.engine.flights.reserve(1) or windows.engine.spikes.reserve(1):
+                return -1
+            p.fire(j, t)
+            if not before(t, until):
+                windows.engine.spike(p, p.first + j, t)
+            else:
+                windows.engine.n_spikes += 1
+                windows.engine.counts_view[p.first + j] += 1
+                if windows.engine.watch_view[p.first + j] & WATCH_SPIKES:
+                    record = windows.engine.spikes.append()
+                    record[0], record[1], record[2] = t.epoch, t.offset, p.first + j
+            t = p.alarm(j)
+        windows.engine.alarms.set(p.first + j, t)
+    return 0

@@ -1,0 +1,132 @@
+# Growing lists, lists of arrivals in order, and logs.
+
+cdef inline void prefetch_value(Values v, int64_t k) noexcept nogil:
+    if v.f64 != NULL:
+        prefetch(v.f64 + k * v.stride)
+    elif v.f32 != NULL:
+        prefetch(v.f32 + k * v.stride)
+    elif v.u8 != NULL:
+        prefetch(v.u8 + k)
+    else:
+        prefetch(v.u16 + k)
+
+cdef inline void *put(Bag *bag, size_t width) noexcept nogil:
+    """Room for one more entry; NULL if there is no memory."""
+    cdef Py_ssize_t capacity
+    cdef char *data
+    if bag.n == bag.capacity:
+        capacity = max(2 * bag.capacity, 16)
+        data = <char *> realloc(bag.data, capacity * width)
+        if data == NULL:
+            return NULL
+        bag.data, bag.capacity = data, capacity
+    bag.n += 1
+    return bag.data + (bag.n - 1) * width
+
+cdef inline bint arrives_first(const Incoming *a, const Incoming *b) noexcept nogil:
+    """The order of arrivals in docs/semantics.md."""
+    if a.offset != b.offset:
+        return a.offset < b.offset
+    if a.source != b.source:
+        return a.source < b.source
+    if a.projection != b.projection and not a.source & UNDELAYED:
+        return a.projection < b.projection
+    return a.cursor < b.cursor
+
+cdef Incoming *merged(Incoming *a, Incoming *b) noexcept nogil:
+    """Two lists in order as one."""
+    cdef Incoming *head = NULL
+    cdef Incoming **end = &head
+    while a != NULL and b != NULL:
+        if arrives_first(a, b):
+            end[0] = a
+            a = a.next
+        else:
+            end[0] = b
+            b = b.next
+        end = &end[0].next
+    end[0] = a if a != NULL else b
+    return head
+
+cdef Incoming *in_order(Incoming *events) noexcept nogil:
+    """A list of arrivals, sorted: runs of 1, 2, 4 ... entries are merged as they fill up."""
+    cdef Incoming *run[48]
+    cdef Incoming *one
+    cdef int k, n = 0
+    if events == NULL or events.next == NULL:
+        return events
+    while events != NULL:
+        one, events = events, events.next
+        one.next = NULL
+        k = 0
+        while k < n and run[k] != NULL:
+            one = merged(run[k], one)
+            run[k] = NULL
+            k += 1
+        if k == n:
+            n += 1
+        run[k] = one
+    for k in range(n):
+        if run[k] != NULL:
+            events = merged(run[k], events)
+    return events
+
+cdef int take_over(Log log, Log part) noexcept nogil:
+    """Move the rows of one log to the end of another; -1 if there is no memory."""
+    if part.n == 0:         # and perhaps no memory at either
+        return 0
+    if log.reserve(part.n):
+        return -1
+    memcpy(log.data + log.n * log.width, part.data, part.n * log.width * sizeof(double))
+    log.n += part.n
+    part.n = 0
+    return 0
+
+cdef int line_up(Bag *order, Log part) noexcept nogil:
+    """Append pointers to the rows of a log, which are then free to be overwritten; -1 if there is no memory."""
+    cdef Py_ssize_t k
+    cdef void **entry
+    for k in range(part.n):
+        entry = <void **> put(order, sizeof(void *))
+        if entry == NULL:
+            return -1
+        entry[0] = part.data + k * part.width
+    part.n = 0
+    return 0
+
+cdef int splice(Log tape, Bag *order) noexcept nogil:
+    """Write the spikes that have been lined up to the end of a tape, in the order of time; -1 if there is no memory."""
+    cdef Py_ssize_t k
+    if tape.reserve(order.n):
+        return -1
+    qsort(order.data, order.n, sizeof(void *), by_time_on_tape)
+    for k in range(order.n):
+        memcpy(tape.append(), (<void **> order.data)[k], tape.width * sizeof(double))
+    order.n = 0
+    return 0
+
+cdef inline int64_t earlier(int64_t a, int64_t b) noexcept nogil:
+    """The smaller of two windows; -1 is none."""
+    return b if a < 0 or 0 <= b < a else a
+
+cdef int by_time(const void *a, const void *b) noexcept nogil:
+    """Order of recorded spikes: time, then id."""
+    cdef const double *x = <const double *> a
+    cdef const double *y = <const double *> b
+    cdef int k
+    for k in range(3):
+        if x[k] != y[k]:
+            return -1 if x[k] < y[k] else 1
+    return 0
+
+cdef int by_time_on_tape(const void *a, const void *b) noexcept nogil:
+    """Order of pointers to taped spikes: time, then id; of one neuron at one instant as they came."""
+    cdef const Spike *x = (<const Spike **> a)[0]
+    cdef const Spike *y = (<const Spike **> b)[0]
+    if x.epoch != y.epoch:
+        return -1 if x.epoch < y.epoch else 1
+    if x.offset != y.offset:
+        return -1 if x.offset < y.offset else 1
+    if spiking(x) != spiking(y):
+        return -1 if spiking(x) < spiking(y) else 1
+    return -1 if x < y else 1

@@ -1,0 +1,129 @@
+# What the threads of the windowed executor share: wheels of lists, one slot for each window (see window.pxi).
+
+cdef extern from *:
+    """
+    #include <sched.h>
+    typedef struct { int parties, arrived, round; } eventsim_barrier;
+    /* Spin a little, for a window takes microseconds; then yield, for there may be more threads than processors. */
+    static void eventsim_meet(eventsim_barrier *b) {
+        int spins = 0, round = __atomic_load_n(&b->round, __ATOMIC_ACQUIRE);
+        if (b->parties == 1)
+            return;
+        if (__atomic_add_fetch(&b->arrived, 1, __ATOMIC_ACQ_REL) == b->parties) {
+            __atomic_store_n(&b->arrived, 0, __ATOMIC_RELAXED);
+            __atomic_store_n(&b->round, round + 1, __ATOMIC_RELEASE);
+            return;
+        }
+        while (__atomic_load_n(&b->round, __ATOMIC_ACQUIRE) == round)
+            if (++spins > 1000)
+                sched_yield();
+    }
+    """
+    ctypedef struct Barrier "eventsim_barrier":
+        int parties, arrived, round
+    void meet "eventsim_meet" (Barrier *) noexcept nogil
+
+cdef extern from "<stdlib.h>" nogil:
+    void qsort(void *, size_t, size_t, int (*)(const void *, const void *) noexcept nogil)
+
+cdef enum:
+    SLOTS = 1024                # windows a wheel reaches ahead; what is due later is filed near its end, and again from there
+    SPARES = 64                 # emptied lists whose memory is kept for others
+    AHEAD = 8                   # neurons ahead for which memory is fetched
+    LONG_SEGMENT = 8            # a spike with so many arrivals in a window is not sent, but visited in each
+    MANY = 8                    # arrivals at a neuron in a window
+    RENUMBER = 1 << 30          # windows after which they are counted from 0 again
+    FINEST = 20                 # a window is no shorter than 2**-20 ms
+
+cdef enum:                      # what to do with a row of a spike that is sent
+    FETCH_POINTERS
+    FETCH_ROWS
+    SEND
+
+cdef enum:
+    IS_LIF = 1
+    IS_FLY = 2
+
+cdef double FEW = 2.0           # arrivals at a neuron in a window are few enough for the bound to be close, if neurons spike at
+cdef double USUAL_RATE = 10.0   # [Hz]; but windows need not be shorter than
+cdef double SHORTEST = 0.125    # [ms]
+
+cdef extern from *:
+    """
+    #ifndef EVENTSIM_PROVING
+    #define EVENTSIM_PROVING 0
+    #endif
+    """
+    const bint PROVING "EVENTSIM_PROVING"       # by default: in a build with assertions
+
+cdef double DENSE = 0.5         # arrivals from Poisson sources at a neuron in a window, from which on all neurons are visited
+
+cdef uint32_t UNDELAYED = <uint32_t> 1 << 31
+
+cdef struct Incoming:            # one on its way
+    double offset               # [ms], of its time; windows do not cross whole milliseconds
+    double w
+    Incoming *next               # of those at the same neuron in the present window
+    uint32_t source             # global id, plus UNDELAYED if it arrives as it is sent: after all other arrivals of its time
+    int32_t projection
+    int32_t cursor              # in the row; for undelayed ones, a number that grows with the order of their spikes
+    int32_t target              # local id
+
+cdef struct Touch:              # a neuron with arrivals in the present window
+    Touched who
+    Incoming *first
+    Py_ssize_t shadow           # it is only watched what it goes through: its row, from 1 on, in `Worker.shadows`
+
+cdef struct Departure:
+    Time time
+    Touched who
+
+cdef struct Seat:               # of each neuron
+    int32_t look                # the window in which to look whether it spikes: see `Worker.watch_out`
+    int32_t place               # among those with arrivals in the present window, from 1 on
+
+cdef struct Background:              # Poisson sources that have one synapse each, and nobody else's: see `Worker.drive`
+    PoissonSources sources
+    void *rows                  # Rows
+    int32_t projection
+    int64_t first, synapse      # id of the first, and its synapse; those of the others follow
+    double delay
+    double *time                # in this window: their spikes [ms], from the epoch of its end, less the delay, on
+    int32_t *source             # and whose they are, counted from the first
+    int64_t n, room
+
+cdef struct Lot:                # of neurons
+    Py_ssize_t n
+    int32_t ids[CHUNK]
+    uint8_t commit[CHUNK]       # is there anything to commit, or is it only a look?
+
+cdef struct Bag:                # a growing array
+    char *data
+    Py_ssize_t n, capacity      # entries
+
+cdef struct Spares:             # memory of lists that have been emptied, for the next to be begun; capacities in bytes
+    Bag bag[SPARES]
+    int n
+
+cdef struct Slot:               # what is due in one window
+    Bag *mail                   # for each worker, the arrivals at its neurons (Incoming)
+    Bag *spikes                 # for each worker, Flight: those of which the next arrivals at its neurons are to be summed
+    Bag flights                 # Flight: spikes of which the rest is sent then, for its arrivals are far away
+    Bag sources, neurons        # Touched: those to look at because they may spike
+
+cdef struct Plan:               # what the threads share; written while they wait
+    int n_workers
+    double epoch                # [ms] where window 0 begins
+    double per_ms               # windows in a millisecond, a power of two
+    int64_t window              # the present one,
+    Time start, limit           # where it begins, and where it ends or is cut
+    bint over                   # nothing is left before the end of the run
+    bint prompt                 # a source may reach a neuron in the window in which it spikes
+    Seat *seats                 # of all neurons
+    uint8_t *owner              # worker of each word (64 neurons) of each population
+    uint8_t *kind               # of each population: see `Life`
+    bint summing                # is there any?
+    bint proving                # see `Windows.proving`
+    void **sums                 # Sums of each population; NULL: all arrivals are mail
+    void **workers
+    Barrier barrier

@@ -1,0 +1,194 @@
+# Neurons with sums come to the end of the window, but for those that may spike in it: these get their arrivals back.
+
+cdef void mark_looks(Worker w, Bag *bag) noexcept nogil:
+    """Of the neurons filed in a slot, mark those whose thresholds must be looked at."""
+    cdef Touched *who = <Touched *> bag.data
+    cdef Py_ssize_t k
+    for k in range(bag.n):
+        if w.plan.sums[who[k].population] != NULL:
+            mark_look(w, <Sums> w.plan.sums[who[k].population], <Population> w.engine.population[who[k].population],
+                      who[k].neuron)
+
+cdef inline void mark_look(Worker w, Sums s, Population p, Py_ssize_t j) noexcept nogil:
+    cdef int32_t *look = &w.plan.seats[p.first + j].look
+    if look[0] == w.plan.window:
+        look[0] = -1
+        s.looks[j >> 6] |= <uint64_t> 1 << (j & 63)
+
+cdef void step_all(Worker w, Sums s, Population p) noexcept nogil:
+    """Take own neurons of a population to the end of the window, but for those that may spike in it."""
+    cdef Plan *plan = w.plan
+    cdef Window window
+    cdef Lot lots[2]                # one is filled and fetched while the other waits
+    cdef Lot *lot = lots
+    cdef Py_ssize_t word
+    cdef Py_ssize_t begin = min(s.share * w.index, p.n + 63) >> 6, end = min(s.share * (w.index + 1), p.n + 63) >> 6
+    cdef uint64_t bits, touched, held
+    cdef int32_t j
+    window.epoch, window.offset, window.length = plan.start.epoch, plan.start.offset, elapsed(plan.start, plan.limit)
+    window.end_epoch, window.end_offset = plan.limit.epoch, plan.limit.offset
+    window.quantum[0], window.quantum[1] = s.quanta[0], s.quanta[1]
+    if not s.dense and reserve(&s.pools[w.index], 1):
+        w.fail(NO_MEMORY, -1, plan.start)
+        return
+    lots[0].n = lots[1].n = 0
+    for word in range(begin, end):
+        touched = s.touched[word]
+        if s.dense:
+            touched = ~<uint64_t> 0 >> (64 - min(p.n - 64 * word, 64))
+        bits = touched | s.looks[word]
+        if bits == 0:
+            continue
+        s.touched[word] = s.looks[word] = 0
+        held = bits & s.exact[word]         # by arrivals that are not summed
+        bits ^= held
+        while held:
+            drop_sum(w, s, 64 * word + lowest(held))
+            held &= held - 1
+        while bits:
+            j = <int32_t> (64 * word + lowest(bits))
+            bits &= bits - 1
+            prefetch(p.row(j))
+            prefetch(<double *> p.row(j) + p.width - 1)
+            prefetch(&plan.seats[p.first + j])
+            lot.ids[lot.n], lot.commit[lot.n] = j, touched >> (j & 63) & 1
+            lot.n += 1
+            if lot.n == CHUNK:
+                lot = &lots[lot == lots]
+                step_lot(w, s, p, lot, &window)
+    step_lot(w, s, p, &lots[lot == lots], &window)
+    step_lot(w, s, p, lot, &window)
+    if not s.dense:
+        s.pools[w.index].n = 1
+
+cdef void step_lot(Worker w, Sums s, Population p, Lot *lot, const Window *window) noexcept nogil:
+    cdef uint8_t fails[CHUNK]
+    cdef double respite[CHUNK]
+    cdef Py_ssize_t k, first = w.shadows.n
+    if lot.n == 0:
+        return
+    if w.engine.traced[p.index] or w.plan.proving:
+        keep_rows(w, p, lot)
+    p.kernel().step(lot.n, lot.ids, lot.commit, p.rows, p.coefs, s.stride, s.same, s.place,
+                    s.pools[w.index].sums, window, fails, respite)
+    for k in range(lot.n):
+        drop_sum(w, s, lot.ids[k])
+        if fails[k]:
+            w.touch(p, lot.ids[k])
+            take_exactly(w, s, lot.ids[k])
+        else:
+            look_after(w, p, lot.ids[k], respite[k])
+            if s.resting != NULL:
+                s.note_rest(lot.ids[k], w.plan.limit)
+    if w.engine.traced[p.index] or w.plan.proving:
+        shadow(w, s, p, lot, first, fails)
+    lot.n = 0
+
+cdef inline void drop_sum(Worker w, Sums s, Py_ssize_t j) noexcept nogil:
+    if s.dense:
+        memset(&s.pools[w.index].sums[s.place[j]], 0, sizeof(Sum))
+    else:
+        s.place[j] = 0
+
+# A neuron whose states are recorded goes through its arrivals one by one, in its old row; then it gets the new one. So do
+# all, to see that none spikes of those that the bound lets pass, while windows are `proving`.
+
+cdef inline bint is_watched(Worker w, Population p, const Lot *lot, Py_ssize_t k) noexcept nogil:
+    return w.plan.proving or (lot.commit[k] and w.watch[p.first + lot.ids[k]] & WATCH_STATE)
+
+cdef void keep_rows(Worker w, Population p, const Lot *lot) noexcept nogil:
+    cdef Py_ssize_t k
+    cdef void *row
+    for k in range(lot.n):
+        if is_watched(w, p, lot, k):
+            row = w.add(&w.shadows, WIDEST * sizeof(double))
+            if row != NULL:
+                memcpy(row, p.row(lot.ids[k]), p.width * sizeof(double))
+
+cdef void shadow(Worker w, Sums s, Population p, const Lot *lot, Py_ssize_t row, const uint8_t *fails) noexcept nogil:
+    cdef Py_ssize_t k
+    cdef Touch *touch
+    for k in range(lot.n):
+        if is_watched(w, p, lot, k) and w.code == REACHED:
+            row += 1
+            touch = NULL if fails[k] else w.touch(p, lot.ids[k])
+            if touch != NULL:
+                touch.shadow = row
+                w.shadowed += 1
+                s.exact[lot.ids[k] >> 6] |= <uint64_t> 1 << (lot.ids[k] & 63)
+
+cdef inline void look_after(Worker w, Population p, Py_ssize_t j, double respite) noexcept nogil:
+    """As `watch_out`, of a neuron that will certainly not spike for so long after the end of the window."""
+    cdef int32_t *look = &w.plan.seats[p.first + j].look
+    cdef double ahead = respite * w.plan.per_ms * (1.0 - MARGIN)
+    cdef int64_t window = w.plan.window + w.whole + (<int64_t> ahead if ahead < SLOTS - 2 else SLOTS - 2)
+    if respite == INFINITY or w.plan.window < look[0] <= window:
+        return
+    look[0] = <int32_t> window
+    w.file_look(&w.slot(window).neurons, p, j)
+
+cdef inline void take_exactly(Worker w, Sums s, Py_ssize_t j) noexcept nogil:
+    cdef uint64_t bit = <uint64_t> 1 << (j & 63)
+    w.exact += s.exact[j >> 6] & bit == 0
+    s.exact[j >> 6] |= bit
+
+# ---- arrivals that have been added up, at neurons that may spike: they are found once more, and hung on them
+
+cdef void recollect_all(Worker w) noexcept nogil:
+    cdef Plan *plan = w.plan
+    cdef Touch *touch
+    cdef Py_ssize_t k
+    for k in range(w.visits.n):
+        recollect(w, <Flight *> w.visits.data + k)
+    for k in range(w.drives.n):
+        recollect_drive(w, <Background *> w.drives.data + k, <Rows> (<Background *> w.drives.data)[k].rows)
+    for k in range(w.separate.n):
+        w.hang(<Incoming *> w.separate.data + k)
+    for k in range(plan.n_workers):
+        recollect_mail(w, &(<Worker> plan.workers[k]).slot(plan.window).mail[w.index])
+    for k in range(w.touched.n):
+        touch = <Touch *> w.touched.data + k
+        if plan.sums[touch.who.population] != NULL:
+            (<Sums> plan.sums[touch.who.population]).exact[touch.who.neuron >> 6] = 0
+
+cdef void recollect_mail(Worker w, Bag *mail) noexcept nogil:
+    cdef Incoming *arrival = <Incoming *> mail.data
+    cdef Py_ssize_t k
+    for k in range(mail.n):
+        if arrival[k].w != 0.0 and is_exact(w, &arrival[k], <Rows> w.engine.projection[arrival[k].projection]):
+            w.hang(&arrival[k])
+
+cdef inline bint is_exact(Worker w, const Incoming *arrival, Rows rows) noexcept nogil:
+    """Has it been summed, though its target goes through its arrivals one by one?"""
+    cdef int32_t j = arrival.target
+    return rows.summed and (<Sums> w.plan.sums[rows.post.index]).exact[j >> 6] >> (j & 63) & 1
+
+cdef void recollect(Worker w, const Flight *f) noexcept nogil:
+    """The arrivals of a visit at neurons whose arrivals are taken one by one."""
+    recollect_row(w, <Rows> w.engine.projection[f.projection], f)
+
+cdef void recollect_row(Worker w, Rows rows, const Flight *f) noexcept nogil:
+    cdef const uint64_t *exact = (<Sums> w.plan.sums[rows.post.index]).exact
+    cdef const int32_t *target = rows.targets()
+    cdef int64_t k, start = rows.start(f.source)
+    for k in range(f.cursor, f.stop):
+        if exact[target[k] >> 6] >> (target[k] & 63) & 1 and w.plan.owner[rows.post.word + (target[k] >> 6)] == w.index:
+            recollect_one(w, rows, f, k, start)
+
+cdef void recollect_one(Worker w, Rows rows, const Flight *f, int64_t k, int64_t start) noexcept nogil:
+    cdef Time t, until
+    cdef double offset
+    if rows.delays.stride:
+        t = later(f.departure, value(rows.delays, k))
+        offset = elapsed(at_time(w.plan.start.epoch, 0.0), t)
+    else:                                       # as in `recollect_drive`, with its roundings
+        until = earlier_by(w.plan.limit, value(rows.delays, k))
+        offset = (f.departure.epoch - until.epoch) + f.departure.offset + (w.end_offset - until.offset)
+    cdef Incoming *arrival = <Incoming *> w.add(&w.separate, sizeof(Incoming))
+    if arrival != NULL and value(rows.weights, k) == 0.0:
+        w.separate.n -= 1
+    elif arrival != NULL:
+        arrival.offset = min(max(offset, w.plan.start.offset), 1.0 - 2.0 ** -53)
+        arrival.w = value(rows.weights, k)
+        arrival.source, arrival.projection, arrival.target = <uint32_t> f.source, f.projection, rows.target[k]
+        arrival.cursor = <int32_t> (k - start)

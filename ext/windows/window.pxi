@@ -1,0 +1,296 @@
+# The windowed executor: the events of the ordered one, neuron by neuron (docs/windows.md).
+#
+# Where the shortest delay of a network is D > 0, a spike of the window [T, T + D) arrives at T + D or later. Within the
+# window no neuron can influence another, so each may go through its own arrivals and spikes alone: in any order, in any
+# thread, its state row in the cache once.
+#
+# A model that can sums its arrivals (sums.pxi), and only neurons that may spike go through them one by one. All others always
+# do: what happens to them is what the ordered executor would do, by the same calls in the same order; hence the same bits.
+#
+# A spike is sent at once: its row is read from end to end, and each arrival written to the list of its window and of the
+# thread that owns the target (send.pxi). Or, if it has many arrivals in a window that are summed, it is visited in each
+# (deliver.pxi). For each window, each thread does
+#   emit       its sources spike;                                        -- barrier, if they may do so with less delay than D --
+#   deliver    arrivals at its neurons are added up, or hung on them;
+#   sweep      neurons with sums come to the end of the window, if they cannot spike in it (sweep.pxi);
+#   fall_back  all others with arrivals, or an alarm that rings, live through the window; spikes are sent;   -- barrier --
+#   exchange   (one thread) spikes are recorded, and taped, in the order of time; the next window in which anything is due
+#              is found.                                                                                     -- barrier --
+
+cdef void emit(Worker w) noexcept nogil:
+    """The sources whose alarms ring in this window spike; what is left to send of earlier spikes is sent."""
+    cdef Slot *slot = w.slot(w.plan.window)
+    cdef Py_ssize_t k, n = slot.flights.n
+    cdef Flight f
+    clear(w)
+    w.window, w.limit = w.plan.window, w.plan.limit
+    ring_all(w, &slot.sources)
+    depart(w)
+    for k in range(n):
+        f = (<Flight *> slot.flights.data)[k]
+        send(w, <Rows> w.engine.projection[f.projection], &f)
+    w.empty(&slot.flights, n, sizeof(Flight))
+
+cdef void deliver(Worker w) noexcept nogil:
+    """Arrivals at own neurons are added up, or hung on neurons that take them one by one."""
+    cdef Plan *plan = w.plan
+    cdef int k
+    w.touched.n = w.visits.n = w.separate.n = w.shadows.n = 0
+    w.whole = same(plan.limit, w.start_of(plan.window + 1))
+    w.end_offset = elapsed(at_time(plan.start.epoch, 0.0), plan.limit)
+    for k in range(plan.n_workers):
+        receive(w, &(<Worker> plan.workers[k]).slot(plan.window).mail[w.index])
+    for k in range(plan.n_workers):
+        visit_all(w, &(<Worker> plan.workers[k]).slot(plan.window).spikes[w.index])
+    for k in range(w.drives.n):
+        drive(w, <Background *> w.drives.data + k)
+
+cdef void sweep(Worker w) noexcept nogil:
+    """Neurons with sums come to the end of the window, but for those that may spike in it: their arrivals are looked up."""
+    cdef Plan *plan = w.plan
+    cdef Py_ssize_t k
+    mark_looks(w, &w.slot(plan.window).neurons)
+    for k in range(w.engine.traced.shape[0]):
+        if plan.sums[k] != NULL:
+            step_all(w, <Sums> plan.sums[k], <Population> w.engine.population[k])
+    if w.exact or w.shadows.n:
+        recollect_all(w)
+
+cdef void fall_back(Worker w) noexcept nogil:
+    """All others live through the window: they take their arrivals one by one, and spike. Spikes are sent."""
+    cdef Touch *touched = <Touch *> w.touched.data
+    cdef Py_ssize_t k
+    w.touches += w.touched.n
+    for k in range(w.touched.n):
+        if k + AHEAD < w.touched.n:
+            fetch(w, <Population> w.engine.population[touched[k + AHEAD].who.population], &touched[k + AHEAD])
+        live_or_watch(w, <Population> w.engine.population[touched[k].who.population], &touched[k])
+    ring_all(w, &w.slot(w.plan.window).neurons)
+    depart(w)
+    w.next = w.next_window()
+
+cdef void exchange_spikes(Windows windows) noexcept nogil:
+    """Record what happened in the window, and plan the next."""
+    cdef Py_ssize_t recorded = windows.engine.spikes.n
+    cdef int k
+    for k in range(windows.plan.n_workers):
+        collect(windows, <Worker> windows.worker[k])
+    if windows.engine.spikes.n > recorded + 1:
+        qsort(windows.engine.spikes.data + 3 * recorded, windows.engine.spikes.n - recorded, 3 * sizeof(double), by_time)
+    if windows.taped.n and splice(windows.engine.tape, &windows.taped):
+        (<Worker> windows.worker[0]).fail(NO_MEMORY, -1, windows.plan.limit)
+    windows.engine.now = windows.plan.limit
+    judge_all(windows)
+    if windows.code == REACHED and (windows.quota <= 0 or windows.plan.window > RENUMBER):
+        windows.code = PAUSED
+    if windows.code == REACHED:
+        windows.plan_next()
+    else:
+        windows.plan.over = True
+
+cdef void collect(Windows windows, Worker w) noexcept nogil:
+    """Take over what a worker has recorded and counted in the window."""
+    cdef Py_ssize_t i
+    if take_over(windows.engine.spikes, w.spikes) or (windows.engine.taping and line_up(&windows.taped, w.tape)):
+        w.fail(NO_MEMORY, -1, windows.plan.limit)
+    for i in range(windows.engine.traced.shape[0]):
+        if windows.engine.traced[i] and take_over(<Log> windows.engine.trace[i], <Log> w.trace[i]):
+            w.fail(NO_MEMORY, -1, windows.plan.limit)
+    windows.arrivals += w.synaptic_events
+    windows.touches += w.touches
+    windows.quota -= w.synaptic_events + w.solver_steps
+    windows.exact += w.exact
+    windows.shadowed += w.shadowed
+    windows.engine.synaptic_events += w.synaptic_events
+    windows.engine.solver_steps += w.solver_steps
+    windows.engine.predictions += w.predictions
+    windows.engine.n_spikes += w.n_spikes
+    w.synaptic_events = w.solver_steps = w.predictions = w.n_spikes = w.touches = w.exact = w.shadowed = 0
+
+cdef void judge_all(Windows windows) noexcept nogil:
+    """Of what went wrong, report what did so first."""
+    cdef int k
+    cdef Time failed = NEVER
+    for k in range(windows.plan.n_workers):
+        judge(windows, <Worker> windows.worker[k], &failed)
+
+cdef void judge(Windows windows, Worker w, Time *failed) noexcept nogil:
+    if w.code != REACHED and before(w.failed, failed[0]):
+        failed[0] = windows.engine.now = w.failed
+        windows.code = w.code
+        windows.culprit = w.culprit
+        if w.code == NOT_FINITE:
+            windows.engine.overflowed = w.culprit
+
+# ---- a neuron lives through a window
+
+ctypedef fused Life:            # copies of the loop below that call a final class directly, and one for all other models
+    LIFPopulation
+    FlyPopulation
+    Population
+
+cdef void live(Worker w, Life p, const Touch *touch) noexcept nogil:
+    """Take a neuron through its arrivals and spikes, in the order of time, to the end of the window."""
+    cdef Plan *plan = w.plan
+    cdef Py_ssize_t j = touch.who.neuron
+    cdef Neuron *s = p.row(j)
+    cdef const double *q = p.q(j)
+    cdef Incoming *arrival = in_order(touch.first)
+    cdef Seat *seat = &plan.seats[p.first + j]
+    cdef bint alarmed = seat.look == plan.window or plan.sums[p.index] != NULL  # else it receives something before it spikes
+    cdef Time t = plan.start, alarm
+    seat.place = 0
+    while arrival != NULL:
+        t.offset = arrival.offset
+        if alarmed and before(respited(p, s, q), t):
+            ring(w, p, j, t)
+        alarmed = True
+        if clamped(s):
+            p.advance(s, q, t)
+        elif before(s.at, t):
+            p.flow(s, q, elapsed(s.at, t))
+            s.at = t
+        while arrival != NULL and arrival.offset == t.offset:
+            p.receive(s, q, (<Rows> w.engine.projection[arrival.projection]).port, arrival.w, clamped(s))
+            arrival = arrival.next
+        observe(w, p, j)
+    alarm = respited(p, s, q)
+    watch_out(w, p, j, ring(w, p, j, plan.limit) if before(alarm, plan.limit) else alarm)
+
+cdef inline Time respited(Life p, const Neuron *s, const double *q) noexcept nogil:
+    """A time before which the neuron does not spike, if nothing arrives."""
+    return later(s.free if clamped(s) else s.at, p.respite(s, q))
+
+cdef Time ring(Worker w, Population p, Py_ssize_t j, Time until) noexcept nogil:
+    """Let a neuron spike, if nothing else arrives, wherever it does before `until`; returns its alarm then.
+
+    As in `Engine.threshold`, the bound is refined until it stands still: that is a spike."""
+    cdef Time t = p.alarm(j), next
+    w.predictions += 1
+    while before(t, until):
+        w.solver_steps += 1
+        next = p.next_alarm(j, t)
+        if before(t, next):
+            t = next
+            continue
+        spike(w, p, j, t)
+        if w.code != REACHED:
+            return t
+        t = p.alarm(j)
+        w.predictions += 1
+    return t
+
+cdef void ring_all(Worker w, Bag *bag) noexcept nogil:
+    """Ring the alarms filed in a slot, except where they have been moved away."""
+    cdef Py_ssize_t k, n = bag.n
+    cdef Touched look
+    for k in range(n):
+        look = (<Touched *> bag.data)[k]
+        look_at(w, <Population> w.engine.population[look.population], look.neuron)
+    w.empty(bag, n, sizeof(Touched))
+
+cdef inline void look_at(Worker w, Population p, Py_ssize_t j) noexcept nogil:
+    if w.plan.seats[p.first + j].look == w.plan.window:
+        w.plan.seats[p.first + j].look = -1
+        watch_out(w, p, j, ring(w, p, j, w.plan.limit))
+
+cdef void watch_out(Worker w, Population p, Py_ssize_t j, Time alarm) noexcept nogil:
+    """File a neuron in the window of its alarm, unless it is filed in an earlier one, where it will be filed again.
+
+    Invariant: if a neuron has an alarm, `look` is the window of it or an earlier one, not past, in whose slot the neuron
+    is filed. To look too often changes nothing."""
+    cdef int32_t *look = &w.plan.seats[p.first + j].look
+    cdef int64_t window
+    if alarm.epoch == INFINITY:
+        return
+    if isnan(alarm.epoch):
+        w.fail(NOT_FINITE, p.first + j, p.row(j).at)
+        return
+    window = w.window_of(alarm)
+    if w.plan.window <= look[0] <= window:
+        return
+    look[0] = <int32_t> window
+    w.file_look(&w.slot(window).sources if p.is_source else &w.slot(window).neurons, p, j)
+
+cdef void spike(Worker w, Population p, Py_ssize_t j, Time t) noexcept nogil:
+    """A neuron has reached its threshold: see `Engine.threshold` and `Engine.spike`."""
+    cdef int64_t gid = p.first + j
+    cdef double *record
+    cdef Departure *departure
+    if w.in_shadow:
+        w.fail(UNSOUND, gid, t)
+    elif w.spikes.reserve(1) or (w.engine.taping and w.tape.reserve(1)):
+        w.fail(NO_MEMORY, -1, t)
+    elif p.fire(j, t):
+        w.n_spikes += 1
+        w.engine.counts_view[gid] += 1
+        if w.plan.sums[p.index] != NULL:
+            (<Sums> w.plan.sums[p.index]).note_rest(j, t)
+        if w.watch[gid] & WATCH_SPIKES:
+            record = w.spikes.append()
+            record[0], record[1], record[2] = t.epoch, t.offset, gid
+        if w.engine.taping:
+            p.tape_spike(j, t, w.tape)
+        departure = <Departure *> w.add(&w.departures, sizeof(Departure))
+        if departure != NULL:
+            departure.time, departure.who.population, departure.who.neuron = t, p.index, <int32_t> j
+        if p.streak[j] > RUNAWAY:
+            w.fail(RAN_AWAY, gid, t)
+    observe(w, p, j)
+
+cdef inline void observe(Worker w, Population p, Py_ssize_t j) noexcept nogil:
+    """Record a watched neuron's state."""
+    if w.engine.traced[p.index] and w.watch[p.first + j] & WATCH_STATE:
+        if (<Log> w.trace[p.index]).reserve(1):
+            w.fail(NO_MEMORY, -1, p.row(j).at)
+        else:
+            w.engine.trace_state(<Log> w.trace[p.index], p, j)
+
+cdef inline void fetch(Worker w, Population p, const Touch *touch) noexcept nogil:
+    """A neuron's turn comes soon."""
+    prefetch(p.row(touch.who.neuron))
+    prefetch(&w.plan.seats[p.first + touch.who.neuron])
+    prefetch(touch.first)
+
+cdef void live_or_watch(Worker w, Population p, const Touch *touch) noexcept nogil:
+    w.in_shadow = touch.shadow > 0
+    if w.in_shadow:
+        swap_row(w, p, touch)
+    if w.plan.kind[p.index] == IS_LIF:
+        live(w, <LIFPopulation> p, touch)
+    elif w.plan.kind[p.index] == IS_FLY:
+        live(w, <FlyPopulation> p, touch)
+    else:
+        live(w, p, touch)
+    if w.in_shadow:
+        swap_row(w, p, touch)
+    w.in_shadow = False
+
+cdef void swap_row(Worker w, Population p, const Touch *touch) noexcept nogil:
+    cdef double other[WIDEST]
+    cdef double *row = <double *> w.shadows.data + WIDEST * (touch.shadow - 1)
+    memcpy(other, p.row(touch.who.neuron), p.width * sizeof(double))
+    memcpy(p.row(touch.who.neuron), row, p.width * sizeof(double))
+    memcpy(row, other, p.width * sizeof(double))
+
+cdef void clear(Worker w) noexcept nogil:
+    """When everybody has read the mail of a window: what arrives after a cut is mail once more; memory is recycled."""
+    cdef Slot *slot = w.slot(w.window)
+    cdef Py_ssize_t k
+    if w.window < 0:
+        return
+    for k in range(w.n_workers):
+        w.empty(&slot.mail[k], slot.mail[k].n, sizeof(Incoming))
+        w.empty(&slot.spikes[k], slot.spikes[k].n, sizeof(Flight))
+    if w.held.n:
+        slot.mail[w.index], w.held = w.held, slot.mail[w.index]
+    if w.held_spikes.n:
+        slot.spikes[w.index], w.held_spikes = w.held_spikes, slot.spikes[w.index]
+    if w.flights.n > 2 * w.settled + 1024:
+        w.settled = 0
+        for k in range(w.flights.n):         # `arrival` is the last one
+            if not before((<Flight *> w.flights.data)[k].arrival, w.limit):
+                (<Flight *> w.flights.data)[w.settled] = (<Flight *> w.flights.data)[k]
+                w.settled += 1
+        w.flights.n = w.settled
+    w.window = -1
