@@ -347,8 +347,8 @@ class Simulation:
     def _unsound_message(self, gid: int) -> str:
         population, j = self._neuron(gid)
         return (
-            f"Simulation.run: {population.name}[{j}] spikes at t = {self._engine.time[0] + self._engine.time[1]:g} ms, though the "
-            'bound of its window excludes that; this is an error of eventsim, please report it and use executor="ordered"'
+            f"Simulation.run: {population.name}[{j}] spikes at t = {self._engine.time[0] + self._engine.time[1]:g} ms, though "
+            'the bound of its window excludes that; this is an error of eventsim, please report it and use executor="ordered"'
         )
 
     def _neuron(self, gid: int) -> tuple[Population, int]:

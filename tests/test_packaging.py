@@ -94,7 +94,8 @@ from eventsim.encode import Latency
 from eventsim.networks import brunel, cuba, fly_brain
 print(_core.__file__)
 digest = hashlib.sha256()
-for net, T in ((cuba.build(0.25), 100.0), (brunel.build(0.1), 20.0), (brunel.build(0.1, "delta"), 20.0), (fly_brain.build(), 20.0)):
+networks = {cuba.build(0.25): 100.0, brunel.build(0.1): 20.0, brunel.build(0.1, "delta"): 20.0, fly_brain.build(): 20.0}
+for net, T in networks.items():
     sim = es.Simulation(net, seed=3, executor="windowed")
     sim.run(T)
     assert sum(sim.result().counts(p).sum() for p in net.populations if p.model.receptors) > 200
@@ -107,7 +108,8 @@ layers = [source, net.add("hidden", 100, cell), net.add("output", 10, es.LeakyIn
 for pre, post in zip(layers, layers[1:]):
     net.connect(pre, post, weight=rng.normal(0.4, 1.0, pre.n * post.n), delay=1e-3)
 trains, labels = Latency(20.0)(rng.random((50, 64))), rng.integers(0, 10, 50)
-value, gradients, response = es.value_and_grad(es.Simulation(net), losses.IntegralVCrossEntropy("output", scale=20.0), trains, labels, duration=40.0)
+loss = losses.IntegralVCrossEntropy("output", scale=20.0)
+value, gradients, response = es.value_and_grad(es.Simulation(net), loss, trains, labels, duration=40.0)
 assert response.counts("hidden").sum() > 1000
 for part in (value, *(gradients[p].weight for p in net.projections)):
     digest.update(np.ascontiguousarray(part).tobytes())

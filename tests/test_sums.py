@@ -138,7 +138,10 @@ def test_same_spikes_and_states_in_lockstep(name):
     assert fast._windows.exact < 0.2 * fast._engine.synaptic_events
 
 
-@given(strategies.networks(models=["LIF", "DeltaLIF", "PerfectIntegrator", "LeakyIntegrator", "FlyLIF"], max_pops=3, max_n=3, limit=300))
+SUMMING = ["LIF", "DeltaLIF", "PerfectIntegrator", "LeakyIntegrator", "FlyLIF"]
+
+
+@given(strategies.networks(models=SUMMING, max_pops=3, max_n=3, limit=300))
 def test_drawn_networks(case):
     """Ties, equal time constants, weights of 0, thresholds touched: spikes that exist by a rounding are left out."""
     ordered, _, _ = simulation(case.net, executor="ordered")
@@ -277,8 +280,8 @@ def neurons(draw, model):
     size = st.one_of(st.sampled_from([0.0, 1.0, 1 - 2.0**-52, -1.0]), st.floats(-5.0, 5.0))
     state = {"V_m": draw(st.one_of(st.sampled_from([-70.0, -55.0 - 1e-9]), st.floats(-90.0, -55.001)))}
     if model == "FlyLIF":
-        p = dict(tau_m=p["tau_m"], tau_syn=draw(st.one_of(tau, st.just(p["tau_m"]))), t_ref=draw(st.sampled_from([0.0, 0.2, 3.0])))
-        p |= dict(E_L=-70.0, V_th=-55.0, V_reset=-70.0)
+        p = dict(tau_m=p["tau_m"], tau_syn=draw(st.one_of(tau, st.just(p["tau_m"]))))
+        p |= dict(t_ref=draw(st.sampled_from([0.0, 0.2, 3.0])), E_L=-70.0, V_th=-55.0, V_reset=-70.0)
         unit = 15.0
         state |= dict(g=unit * draw(size))
     elif model == "LIF":
