@@ -63,3 +63,31 @@ def heterogeneous_cells(n):
         t_ref=np.where(rng.random(n) < 0.3, 0.0, rng.uniform(0.1, 4, n)),
         I_e=rng.uniform(-100, 400, n),
     )
+
+
+def ranked(n=60):
+    """Populations that reach others at once, or in much less than a window: only within two of them delays are longer."""
+    import numpy as np
+
+    import eventsim as es
+
+    net = es.Network()
+    noise = net.add("noise", n, es.Poisson(rate=900.0))
+    first = net.add("first", n, es.LIF(tau_syn_ex=2.0, t_ref=1.0), V_m=es.Uniform(-70, -56))
+    jump = net.add("jump", n, es.DeltaLIF(tau_m=12.0, t_ref=np.linspace(0.0, 2.0, n)), V_m=es.Uniform(-70, -56))
+    slow = net.add("slow", n, es.AdaptiveLIF(I_e=380.0))
+    fly = net.add("fly", n, es.FlyLIF(t_ref=np.linspace(0.1, 3.0, n)))
+    last = net.add("last", n, es.LIF(V_th=np.linspace(-56.0, -54.0, n)))
+    read = net.add("read", 3, es.LeakyIntegrator())
+    net.connect(noise, first, es.OneToOne(), weight=es.Uniform(100, 300), delay=0.0)
+    net.connect(first, first, es.FixedOutDegree(20), weight=es.Normal(0.0, 40.0), delay=es.Uniform(1.0, 3.0))
+    net.connect(first, jump, es.FixedOutDegree(20), weight=es.Normal(2.0, 3.0), delay=0.0)
+    net.connect(first, slow, es.FixedOutDegree(10), weight=es.Normal(20.0, 60.0), delay=es.Uniform(1e-3, 4.0))
+    net.connect(jump, fly, es.FixedOutDegree(9), weight=es.Uniform(-2.0, 9.0), delay=0.0)
+    net.connect(slow, fly, es.FixedOutDegree(9), weight=es.Uniform(-2.0, 9.0), delay=0.125)
+    net.connect(slow, fly, es.FixedOutDegree(1), weight=9.0, delay=0.25, receptor="V")
+    net.connect(fly, fly, es.FixedOutDegree(10), weight=-0.5, delay=1.5)
+    net.connect(fly, last, es.FixedOutDegree(10), weight=es.Normal(60.0, 90.0), delay=0.01)
+    net.connect(first, last, es.FixedOutDegree(10), weight=es.Normal(60.0, 90.0), delay=es.Uniform(0.0, 60.0))
+    net.connect(last, read, es.AllToAll(), weight=10.0, delay=0.0)
+    return net

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import strategies
-from comparing import heterogeneous_cells, simulation
+from comparing import heterogeneous_cells, ranked, simulation
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -73,6 +73,7 @@ def freezing(n=80, delay=1.3):
 
 NETWORKS = {
     "freezing": (freezing, 25.0),
+    "ranked": (ranked, 20.0),
     "cuba": (lambda: cuba.build(0.1), 60.0),
     "sparse": (lambda: sparse.build(0.02, 5.0, 60.0), 40.0),
     "brunel": (lambda: brunel.build(0.02), 12.0),
@@ -356,6 +357,7 @@ def test_length_of_windows():
     assert _core.summing_length(windowed(microcircuit.build(0.01, delay_grid=0.1))._engine) == 1 / 11
     assert _core.summing_length(windowed(brunel.build(0.02))._engine) == 1 / 8
     assert _core.summing_length(windowed(sparse.build(0.02, 5.0, 60.0))._engine) == 1.0
+    assert _core.summing_length(windowed(ranked())._engine) == 1.0  # the shortest delay is 0
     net = es.Network()
     net.add("cells", 3, es.QIF())
     assert _core.summing_length(windowed(net)._engine) == 0.0

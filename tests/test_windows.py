@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import strategies
-from comparing import heterogeneous_cells, simulation
+from comparing import heterogeneous_cells, ranked, simulation
 from gradient_nets import KINDS, SPIKING, Loss, large
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -94,6 +94,7 @@ NETWORKS = {
     "brunel": (lambda: brunel.build(0.02), 8.0),
     "brunel delta": (lambda: brunel.build(0.02, "delta"), 8.0),
     "microcircuit": (lambda: microcircuit.build(0.01), 30.0),
+    "ranked": (ranked, 40.0),
 }
 
 
@@ -382,6 +383,17 @@ def test_what_cannot_be_windowed_says_so():
     net.connect(source, cells, es.AllToAll(), weight=1.0, delay=0.0, name="kick")
     result = es.simulate(net, 5.0, executor="windowed")
     assert result.executor == "ordered" and "kick" in result.executor_note
+
+
+def test_only_delays_within_components_limit_windows():
+    engine = es.Simulation(ranked())._engine
+    assert _core.window_length(engine) == 1.0
+    names = [p.model.__class__.__name__ for p in engine.populations]
+    assert dict(zip(names[:-2], _core.ranks_of(engine, 1.0), strict=False)) == {
+        "Poisson": 0, "LIF": 0, "DeltaLIF": 1, "AdaptiveLIF": 1, "FlyLIF": 2
+    }  # fmt: skip
+    assert _core.ranks_of(engine, 1.0)[-2:] == [3, 4]
+    assert _core.ranks_of(engine, 0.005) == [0, 0, 1, 1, 2, 0, 1]  # all that reaches `last` takes longer
 
 
 def test_executor_is_checked():

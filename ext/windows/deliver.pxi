@@ -1,6 +1,6 @@
 # Arrivals of a window reach their targets: they are added up, or hung on those that take them one by one.
 
-cdef void receive(Worker w, Bag *mail) noexcept nogil:
+cdef void receive(Worker w, Bag *mail, int32_t rank) noexcept nogil:
     """Hang arrivals on their targets, or sum them."""
     cdef Incoming *arrival = <Incoming *> mail.data
     cdef Py_ssize_t k
@@ -8,6 +8,8 @@ cdef void receive(Worker w, Bag *mail) noexcept nogil:
     for k in range(mail.n):
         if k + 2 * CHUNK < mail.n:
             fetch_seat(w, &arrival[k + 2 * CHUNK])
+        if not has_rank(w.plan, <Rows> w.engine.projection[arrival[k].projection], rank):
+            continue
         if cut and not before(at_time(w.plan.start.epoch, arrival[k].offset), w.plan.limit):
             w.hold(&arrival[k])
             arrival[k].w = 0.0
@@ -63,7 +65,7 @@ cdef inline void fetch_seat(Worker w, const Incoming *arrival) noexcept nogil:
     else:
         prefetch(w.seat(arrival))
 
-cdef void visit_all(Worker w, Bag *spikes) noexcept nogil:
+cdef void visit_all(Worker w, Bag *spikes, int32_t rank) noexcept nogil:
     """Sum what the spikes in a list bring to own neurons."""
     cdef Flight *f = <Flight *> spikes.data
     cdef Py_ssize_t k
@@ -72,7 +74,8 @@ cdef void visit_all(Worker w, Bag *spikes) noexcept nogil:
             fetch_row(w, <Rows> w.engine.projection[f[k + 2 * AHEAD].projection], f[k + 2 * AHEAD].cursor)
         if k + AHEAD // 2 < spikes.n:
             fetch_sums(w, <Rows> w.engine.projection[f[k + AHEAD // 2].projection], &f[k + AHEAD // 2])
-        visit(w, <Rows> w.engine.projection[f[k].projection], &f[k])
+        if has_rank(w.plan, <Rows> w.engine.projection[f[k].projection], rank):
+            visit(w, <Rows> w.engine.projection[f[k].projection], &f[k])
 
 cdef inline void fetch_sums(Worker w, Rows rows, const Flight *f) noexcept nogil:
     cdef const int32_t *place = (<Sums> w.plan.sums[rows.post.index]).place

@@ -1,18 +1,43 @@
 # How long windows are.
 
+def components_of(Engine engine):
+    """Which populations influence each other: the strongly connected component of each."""
+    rows = [engine.projections[k] for indices in engine.outgoing for k in indices if len(engine.projections[k].indices)]
+    n = len(engine.populations)
+    edges = csr_array((np.ones(len(rows)), ([r.pre for r in rows], [r.post.index for r in rows])), shape=(n, n))
+    return connected_components(edges, connection="strong")[1]
+
+
+def ranks_of(Engine engine, double length):
+    """In which order populations go through a window of `length` [ms]: what can reach another within it comes first.
+
+    Within a component no delay is shorter than that, so that the order has no cycle. Sources spike before all others."""
+    component, ranks, moved = components_of(engine), [0] * len(engine.populations), True
+    rows = [engine.projections[k] for indices in engine.outgoing for k in indices]
+    prompt = [r for r in rows if component[r.pre] != component[r.post.index] and r.shortest * (1.0 - 2.0 ** -40) < length
+              and not (<Population> engine.populations[r.pre]).is_source]
+    while moved:
+        moved = False
+        for r in prompt:
+            if ranks[r.post.index] <= ranks[r.pre]:
+                ranks[r.post.index], moved = ranks[r.pre] + 1, True
+    return ranks
+
+
 def window_length(Engine engine):
     """The length of windows [ms], a power of two; or a projection with a delay [ms] too short for them: (index, delay)."""
     cdef Rows rows
     cdef Population pre
-    shortest, tiny = 1.0, 2.0 ** -FINEST
+    component, shortest, tiny = components_of(engine), 1.0, 2.0 ** -FINEST
     for k in [k for indices in engine.outgoing for k in indices]:
         rows = engine.projections[k]
         pre = engine.populations[rows.pre]
         delay = rows.shortest
-        # Nothing reaches a source: it spikes before the window's arrivals are looked at, and after thresholds of smaller ids.
-        if delay < tiny and not (pre.is_source and pre.first < rows.post.first):
+        cyclic = component[rows.pre] == component[rows.post.index]
+        # What spikes before its targets' arrivals are looked at must come before them in the order of thresholds, too.
+        if delay < tiny and (cyclic or pre.first > rows.post.first):
             return k, delay
-        if not pre.is_source:
+        if cyclic:
             shortest = min(shortest, delay)
     return 2.0 ** floor(np.log2(shortest))
 
@@ -34,12 +59,13 @@ def summing_length(Engine engine):
     summing = [p for p in engine.populations if (<Population> p).kernel() != NULL]
     if not summing:
         return 0.0
+    component = components_of(engine)
     longest = min(1.0, *(p.longest_window() for p in summing))
     arrivals = 0.0
     for k in [k for indices in engine.outgoing for k in indices]:
         rows = engine.projections[k]
         p = engine.populations[rows.pre]
-        if not p.is_source:
+        if component[rows.pre] == component[rows.post.index]:
             longest = min(longest, rows.shortest * (1.0 - 2.0 ** -40))       # a boundary is rounded as a time is
         if rows.post.kernel() != NULL:
             rate = np.mean(p.parameters["rate"]) if "rate" in p.parameters else USUAL_RATE

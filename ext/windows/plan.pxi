@@ -122,6 +122,8 @@ cdef struct Plan:               # what the threads share; written while they wai
     Seat *seats                 # of all neurons
     uint8_t *owner              # worker of each word (64 neurons) of each population
     uint8_t *kind               # of each population: see `Life`
+    int32_t *rank               # of each population, below `ranks`: see window.pxi
+    int32_t ranks
     bint summing                # is there any?
     bint proving                # see `Windows.proving`
     void **sums                 # Sums of each population; NULL: all arrivals are mail

@@ -1,11 +1,11 @@
 # Neurons with sums come to the end of the window, but for those that may spike in it: these get their arrivals back.
 
-cdef void mark_looks(Worker w, Bag *bag) noexcept nogil:
+cdef void mark_looks(Worker w, Bag *bag, int32_t rank) noexcept nogil:
     """Of the neurons filed in a slot, mark those whose thresholds must be looked at."""
     cdef Touched *who = <Touched *> bag.data
     cdef Py_ssize_t k
-    for k in range(bag.n):
-        if w.plan.sums[who[k].population] != NULL:
+    for k in range(w.looks):
+        if w.plan.sums[who[k].population] != NULL and w.plan.rank[who[k].population] == rank:
             mark_look(w, <Sums> w.plan.sums[who[k].population], <Population> w.engine.population[who[k].population],
                       who[k].neuron)
 
@@ -134,40 +134,42 @@ cdef inline void take_exactly(Worker w, Sums s, Py_ssize_t j) noexcept nogil:
 
 # ---- arrivals that have been added up, at neurons that may spike: they are found once more, and hung on them
 
-cdef void recollect_all(Worker w) noexcept nogil:
+cdef void recollect_all(Worker w, int32_t rank) noexcept nogil:
     cdef Plan *plan = w.plan
+    cdef Flight *visits = <Flight *> w.visits.data
+    cdef Background *drives = <Background *> w.drives.data
     cdef Touch *touch
     cdef Py_ssize_t k
+    w.separate.n = 0
     for k in range(w.visits.n):
-        recollect(w, <Flight *> w.visits.data + k)
+        if has_rank(plan, <Rows> w.engine.projection[visits[k].projection], rank):
+            recollect_row(w, <Rows> w.engine.projection[visits[k].projection], &visits[k])
     for k in range(w.drives.n):
-        recollect_drive(w, <Background *> w.drives.data + k, <Rows> (<Background *> w.drives.data)[k].rows)
+        if has_rank(plan, <Rows> drives[k].rows, rank):
+            recollect_drive(w, &drives[k], <Rows> drives[k].rows)
     for k in range(w.separate.n):
         w.hang(<Incoming *> w.separate.data + k)
     for k in range(plan.n_workers):
-        recollect_mail(w, &(<Worker> plan.workers[k]).slot(plan.window).mail[w.index])
+        recollect_mail(w, &(<Worker> plan.workers[k]).slot(plan.window).mail[w.index], rank)
     for k in range(w.touched.n):
         touch = <Touch *> w.touched.data + k
-        if plan.sums[touch.who.population] != NULL:
+        if plan.sums[touch.who.population] != NULL and plan.rank[touch.who.population] == rank:
             (<Sums> plan.sums[touch.who.population]).exact[touch.who.neuron >> 6] = 0
 
-cdef void recollect_mail(Worker w, Bag *mail) noexcept nogil:
+cdef void recollect_mail(Worker w, Bag *mail, int32_t rank) noexcept nogil:
     cdef Incoming *arrival = <Incoming *> mail.data
     cdef Py_ssize_t k
     for k in range(mail.n):
-        if arrival[k].w != 0.0 and is_exact(w, &arrival[k], <Rows> w.engine.projection[arrival[k].projection]):
+        if arrival[k].w != 0.0 and is_exact(w, &arrival[k], <Rows> w.engine.projection[arrival[k].projection], rank):
             w.hang(&arrival[k])
 
-cdef inline bint is_exact(Worker w, const Incoming *arrival, Rows rows) noexcept nogil:
+cdef inline bint is_exact(Worker w, const Incoming *arrival, Rows rows, int32_t rank) noexcept nogil:
     """Has it been summed, though its target goes through its arrivals one by one?"""
     cdef int32_t j = arrival.target
-    return rows.summed and (<Sums> w.plan.sums[rows.post.index]).exact[j >> 6] >> (j & 63) & 1
-
-cdef void recollect(Worker w, const Flight *f) noexcept nogil:
-    """The arrivals of a visit at neurons whose arrivals are taken one by one."""
-    recollect_row(w, <Rows> w.engine.projection[f.projection], f)
+    return rows.summed and has_rank(w.plan, rows, rank) and (<Sums> w.plan.sums[rows.post.index]).exact[j >> 6] >> (j & 63) & 1
 
 cdef void recollect_row(Worker w, Rows rows, const Flight *f) noexcept nogil:
+    """The arrivals of a visit at neurons whose arrivals are taken one by one."""
     cdef const uint64_t *exact = (<Sums> w.plan.sums[rows.post.index]).exact
     cdef const int32_t *target = rows.targets()
     cdef int64_t k, start = rows.start(f.source)

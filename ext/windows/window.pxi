@@ -20,54 +20,65 @@
 cdef void emit(Worker w) noexcept nogil:
     """The sources whose alarms ring in this window spike; what is left to send of earlier spikes is sent."""
     cdef Slot *slot = w.slot(w.plan.window)
-    cdef Py_ssize_t k, n = slot.flights.n
+    cdef Py_ssize_t k, n = slot.flights.n, sources = slot.sources.n
     cdef Flight f
     clear(w)
     w.window, w.limit = w.plan.window, w.plan.limit
-    ring_all(w, &slot.sources)
+    w.looks = slot.neurons.n
+    w.touched.n = w.visits.n = w.shadows.n = 0
+    w.whole = same(w.limit, w.start_of(w.window + 1))
+    w.end_offset = elapsed(at_time(w.plan.start.epoch, 0.0), w.limit)
+    ring_all(w, &slot.sources, sources, 0)
+    w.empty(&slot.sources, sources, sizeof(Touched))        # not those filed again, the window being cut
     depart(w)
     for k in range(n):
         f = (<Flight *> slot.flights.data)[k]
         send(w, <Rows> w.engine.projection[f.projection], &f)
     w.empty(&slot.flights, n, sizeof(Flight))
 
-cdef void deliver(Worker w) noexcept nogil:
+cdef void deliver(Worker w, int32_t rank) noexcept nogil:
     """Arrivals at own neurons are added up, or hung on neurons that take them one by one."""
     cdef Plan *plan = w.plan
+    cdef Background *drives = <Background *> w.drives.data
     cdef int k
-    w.touched.n = w.visits.n = w.separate.n = w.shadows.n = 0
-    w.whole = same(plan.limit, w.start_of(plan.window + 1))
-    w.end_offset = elapsed(at_time(plan.start.epoch, 0.0), plan.limit)
     for k in range(plan.n_workers):
-        receive(w, &(<Worker> plan.workers[k]).slot(plan.window).mail[w.index])
+        receive(w, &(<Worker> plan.workers[k]).slot(plan.window).mail[w.index], rank)
     for k in range(plan.n_workers):
-        visit_all(w, &(<Worker> plan.workers[k]).slot(plan.window).spikes[w.index])
+        visit_all(w, &(<Worker> plan.workers[k]).slot(plan.window).spikes[w.index], rank)
     for k in range(w.drives.n):
-        drive(w, <Background *> w.drives.data + k)
+        if has_rank(plan, <Rows> drives[k].rows, rank):
+            drive(w, &drives[k])
 
-cdef void sweep(Worker w) noexcept nogil:
+cdef inline bint has_rank(const Plan *plan, Rows rows, int32_t rank) noexcept nogil:
+    return plan.ranks == 1 or plan.rank[rows.post.index] == rank
+
+cdef void sweep(Worker w, int32_t rank) noexcept nogil:
     """Neurons with sums come to the end of the window, but for those that may spike in it: their arrivals are looked up."""
     cdef Plan *plan = w.plan
     cdef Py_ssize_t k
-    mark_looks(w, &w.slot(plan.window).neurons)
+    mark_looks(w, &w.slot(plan.window).neurons, rank)
     for k in range(w.engine.traced.shape[0]):
-        if plan.sums[k] != NULL:
+        if plan.sums[k] != NULL and plan.rank[k] == rank:
             step_all(w, <Sums> plan.sums[k], <Population> w.engine.population[k])
     if w.exact or w.shadows.n:
-        recollect_all(w)
+        recollect_all(w, rank)
 
-cdef void fall_back(Worker w) noexcept nogil:
+cdef void fall_back(Worker w, int32_t rank) noexcept nogil:
     """All others live through the window: they take their arrivals one by one, and spike. Spikes are sent."""
     cdef Touch *touched = <Touch *> w.touched.data
+    cdef Bag *looks = &w.slot(w.plan.window).neurons
     cdef Py_ssize_t k
-    w.touches += w.touched.n
     for k in range(w.touched.n):
         if k + AHEAD < w.touched.n:
             fetch(w, <Population> w.engine.population[touched[k + AHEAD].who.population], &touched[k + AHEAD])
-        live_or_watch(w, <Population> w.engine.population[touched[k].who.population], &touched[k])
-    ring_all(w, &w.slot(w.plan.window).neurons)
+        if w.plan.rank[touched[k].who.population] == rank:
+            live_or_watch(w, <Population> w.engine.population[touched[k].who.population], &touched[k])
+    ring_all(w, looks, w.looks, rank)
     depart(w)
-    w.next = w.next_window()
+    if rank == w.plan.ranks - 1:
+        w.empty(looks, w.looks, sizeof(Touched))
+        w.touches += w.touched.n
+        w.next = w.next_window()
 
 cdef void exchange_spikes(Windows windows) noexcept nogil:
     """Record what happened in the window, and plan the next."""
@@ -180,14 +191,14 @@ cdef Time ring(Worker w, Population p, Py_ssize_t j, Time until) noexcept nogil:
         w.predictions += 1
     return t
 
-cdef void ring_all(Worker w, Bag *bag) noexcept nogil:
-    """Ring the alarms filed in a slot, except where they have been moved away."""
-    cdef Py_ssize_t k, n = bag.n
+cdef void ring_all(Worker w, const Bag *bag, Py_ssize_t n, int32_t rank) noexcept nogil:
+    """Ring the first n alarms filed in a slot, except where they have been moved away."""
+    cdef Py_ssize_t k
     cdef Touched look
     for k in range(n):
-        look = (<Touched *> bag.data)[k]
-        look_at(w, <Population> w.engine.population[look.population], look.neuron)
-    w.empty(bag, n, sizeof(Touched))
+        look = (<const Touched *> bag.data)[k]
+        if w.plan.rank[look.population] == rank:
+            look_at(w, <Population> w.engine.population[look.population], look.neuron)
 
 cdef inline void look_at(Worker w, Population p, Py_ssize_t j) noexcept nogil:
     if w.plan.seats[p.first + j].look == w.plan.window:

@@ -31,10 +31,11 @@ cdef class Windows:
             words += (p.n + 63) >> 6
         self.plan.seats = <Seat *> calloc(engine.n + 1, sizeof(Seat))
         self.plan.kind = <uint8_t *> calloc(len(engine.populations) + 1, 1)
+        self.plan.rank = <int32_t *> calloc(len(engine.populations) + 1, sizeof(int32_t))
         self.plan.owner = <uint8_t *> malloc(words + 1)
         self.plan.sums = <void **> calloc(len(engine.populations) + 1, sizeof(void *))
         self.worker = self.plan.workers = <void **> malloc(threads * sizeof(void *))
-        if (self.plan.seats == NULL or self.plan.kind == NULL or self.plan.owner == NULL or self.plan.sums == NULL
+        if (self.plan.seats == NULL or self.plan.kind == NULL or self.plan.rank == NULL or self.plan.owner == NULL or self.plan.sums == NULL
                 or self.worker == NULL):
             raise MemoryError(f"Windows: no memory for {engine.n} neurons")
         self.sums, self.lagging = [], {}
@@ -58,6 +59,7 @@ cdef class Windows:
     def __dealloc__(self):
         free(self.plan.seats)
         free(self.plan.kind)
+        free(self.plan.rank)
         free(self.plan.owner)
         free(self.plan.sums)
         free(self.worker)
@@ -142,14 +144,18 @@ cdef class Windows:
             self.loop(k)
 
     cdef void loop(self, int k) noexcept nogil:
+        cdef int32_t rank
         while not self.plan.over:
             emit(<Worker> self.worker[k])
             if self.plan.prompt:
                 meet(&self.plan.barrier)
-            deliver(<Worker> self.worker[k])
-            sweep(<Worker> self.worker[k])
-            fall_back(<Worker> self.worker[k])
-            meet(&self.plan.barrier)
+            for rank in range(self.plan.ranks):
+                deliver(<Worker> self.worker[k], rank)
+                if self.plan.ranks > 1:
+                    meet(&self.plan.barrier)
+                sweep(<Worker> self.worker[k], rank)
+                fall_back(<Worker> self.worker[k], rank)
+                meet(&self.plan.barrier)
             if k == 0:
                 exchange_spikes(self)
             meet(&self.plan.barrier)
@@ -244,6 +250,10 @@ cdef class Windows:
         rows = [self.engine.projections[i] for indices in self.engine.outgoing for i in indices]
         plan.prompt = any((<Population> self.engine.populations[r.pre]).is_source and r.shortest < self.longest for r in rows)
         plan.epoch, plan.window = epoch, <int64_t> (offset * plan.per_ms)
+        ranks = ranks_of(self.engine, self.longest)
+        plan.ranks = max(ranks) + 1
+        for k in range(len(ranks)):
+            plan.rank[k] = ranks[k]
         for worker in self.workers if self.engine.taping else ():
             worker.tape = worker.tape or Log(self.engine.tape.width)
         for k in range(self.engine.n):
