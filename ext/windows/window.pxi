@@ -1,8 +1,8 @@
 # The windowed executor: the events of the ordered one, neuron by neuron (docs/windows.md).
 #
-# Where the shortest delay of a network is D > 0, a spike of the window [T, T + D) arrives at T + D or later. Within the
-# window no neuron can influence another, so each may go through its own arrivals and spikes alone: in any order, in any
-# thread, its state row in the cache once.
+# Where the shortest delay is D > 0, a spike of the window [T, T + D) arrives at T + D or later. Within the window no neuron
+# can influence another, so each may go through its own arrivals and spikes alone: in any order, in any thread, its state row in
+# the cache once. Populations that reach others sooner, but are not reached by them, have a lower rank, and come first.
 #
 # A model that can sums its arrivals (sums.pxi), and only neurons that may spike go through them one by one. All others always
 # do: what happens to them is what the ordered executor would do, by the same calls in the same order; hence the same bits.
@@ -11,9 +11,11 @@
 # thread that owns the target (send.pxi). Or, if it has many arrivals in a window that are summed, it is visited in each
 # (deliver.pxi). For each window, each thread does
 #   emit       its sources spike;                                        -- barrier, if they may do so with less delay than D --
+# and, for each rank,
 #   deliver    arrivals at its neurons are added up, or hung on them;
 #   sweep      neurons with sums come to the end of the window, if they cannot spike in it (sweep.pxi);
 #   fall_back  all others with arrivals, or an alarm that rings, live through the window; spikes are sent;   -- barrier --
+# and then
 #   exchange   (one thread) spikes are recorded, and taped, in the order of time; the next window in which anything is due
 #              is found.                                                                                     -- barrier --
 
