@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import eventsim as es
 from eventsim import _core
-from eventsim.networks import brunel, cuba, microcircuit, sparse
+from eventsim.networks import brunel, cuba, fly_brain, microcircuit, sparse
 
 HEAD = _core.HEAD_WIDTH
 
@@ -80,6 +80,7 @@ NETWORKS = {
     "brunel delta": (lambda: brunel.build(0.02, "delta"), 12.0),
     "microcircuit": (lambda: microcircuit.build(0.02), 20.0),
     "microcircuit on a grid": (lambda: microcircuit.build(0.02, delay_grid=0.1), 20.0),
+    "fly brain": (fly_brain.build, 8.0),
     "heterogeneous": (heterogeneous, 30.0),
     "mixed": (mixed, 13.0),
 }
@@ -137,6 +138,17 @@ def test_same_spikes_and_states_in_lockstep(name):
     spikes, fast = lockstep(build(), T, threads=2)
     assert spikes > 50
     assert fast._windows.exact < 0.2 * fast._engine.synaptic_events
+
+
+@pytest.mark.parametrize("length", [0.01, 0.05, 0.3])
+@pytest.mark.parametrize("name", ["freezing", "ranked", "cuba", "heterogeneous", "mixed"])
+def test_windows_of_any_length_in_lockstep(name, length, monkeypatch):
+    """Down to 0.01 ms; most networks above are simulated in the longest there can be, 1 ms or the shortest delay."""
+    longest = _core.summing_length
+    monkeypatch.setattr(_core, "summing_length", lambda engine: 1.0 / np.ceil(1.0 / min(longest(engine), length)))
+    build, _ = NETWORKS[name]
+    spikes, fast = lockstep(build(), 5.0)
+    assert spikes > 0 and fast._windows.length <= length
 
 
 SUMMING = ["LIF", "DeltaLIF", "PerfectIntegrator", "LeakyIntegrator", "FlyLIF"]
