@@ -64,6 +64,19 @@ cdef inline double certified_wait(double g, double a, Drive drive) noexcept nogi
         wait = max(wait, -d / drive.rate if a == 0.0 else log1p(-a * d / drive.rate) / a)
     return wait
 
+# u' = -a u + J(t), and J never exceeds the number given here. Then u' is at most J - a u(0) while u >= u(0), and u no higher
+# than J/a or u(0): without square roots or logarithms (proof in docs/windows.md). The margins are many times the rounding of
+# both sides.
+cdef inline double certain_respite(double J, double u, double a, double c) noexcept nogil:
+    """A lower bound of the time until u < c reaches c; 0: ask precisely."""
+    cdef double wait
+    if not u < c or not isfinite(J):
+        return 0.0
+    if c == INFINITY or J < a * c - MARGIN * (fabs(J) + a * fabs(c)):
+        return INFINITY
+    wait = (1.0 - MARGIN) * (c - u) / ((J - a * u) + MARGIN * (fabs(J) + a * fabs(u)))
+    return wait if wait > 0.0 else 0.0
+
 # ---- the propagators all linear models share
 
 cdef inline double phi(double z) noexcept nogil:

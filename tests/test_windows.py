@@ -311,37 +311,51 @@ def test_gradients_of_layers_by_the_executor_of_the_simulation():
 
 
 @st.composite
-def resting_rows(draw):
-    """A LIF neuron anywhere below its threshold, with any currents."""
+def resting_neurons(draw):
+    """A neuron anywhere below its threshold, with any currents."""
+    model, C_m = draw(st.sampled_from(["LIF", "DeltaLIF", "FlyLIF"])), draw(st.sampled_from([1.0, 250.0]))
     tau = st.floats(0.1, 100.0)
-    parameters = dict(tau_m=draw(tau), tau_syn_ex=draw(tau), tau_syn_in=draw(tau), C_m=draw(st.sampled_from([1.0, 250.0])))
-    unit = 15.0 * parameters["C_m"] / parameters["tau_m"]  # the current that just reaches threshold
+    parameters = dict(tau_m=draw(tau))
+    unit = 15.0 * C_m / parameters["tau_m"]  # the current that just reaches threshold
     size = st.one_of(st.sampled_from([0.0, 1.0, 1 - 2.0**-52, 1 + 2.0**-52, -1.0]), st.floats(-30.0, 30.0))
     state = dict(V_m=draw(st.one_of(st.sampled_from([-70.0, math.nextafter(-55.0, -100.0)]), st.floats(-200.0, -55.001))))
-    state |= dict(I_ex=unit * draw(size), I_in=unit * draw(size))
-    return parameters | dict(I_e=unit * draw(size)), state
+    if model == "FlyLIF":
+        parameters |= dict(tau_syn=draw(tau), E_L=-70.0, V_th=-55.0, V_reset=-70.0)
+        state |= dict(g=15.0 * draw(size))
+    else:
+        parameters |= dict(C_m=C_m, I_e=unit * draw(size))
+    if model == "LIF":
+        parameters |= dict(tau_syn_ex=draw(tau), tau_syn_in=draw(tau))
+        state |= dict(I_ex=unit * draw(size), I_in=unit * draw(size))
+    return getattr(es, model)(**parameters), state
 
 
-@given(resting_rows())
+@given(resting_neurons())
 def test_no_neuron_passes_its_threshold_before_the_bound(drawn):
     """Sampled densely in 50 digits until the bound; the bound is useful, too: not far below the crossing."""
-    parameters, state = drawn
+    cell, state = drawn
     net = es.Network()
-    net.add("cell", 1, es.LIF(**parameters), **state)
+    net.add("cell", 1, cell, **state)
     core = es.Simulation(net)._engine.populations[0]
     respite = core.certain_respite(core.state[0].copy(), 0)
     assert respite >= 0.0
-    a, b_ex, b_in, k, c, _, _ = [mp.mpf(float(x)) for x in core.coef[0]]
-    u, I_ex, I_in, I_e = [mp.mpf(float(x)) for x in core.state[0, _core.HEAD_WIDTH :]]
+    q, u, *currents = [mp.mpf(float(x)) for x in core.coef[0]], *[mp.mpf(float(x)) for x in core.state[0, _core.HEAD_WIDTH :]]
+    # u' = -a u + sum k I exp(-b t), threshold c
+    model = type(cell).__name__
+    a, rates, k, c = {
+        "LIF": lambda: (q[0], [q[1], q[2], mp.mpf(0)], q[3], q[4]),
+        "DeltaLIF": lambda: (q[0], [mp.mpf(0)], q[1], q[2]),
+        "FlyLIF": lambda: (q[0], [q[1]], q[0], q[2]),
+    }[model]()
 
     def kappa(b, t):
         return t * mp.exp(-a * t) if a == b else (mp.exp(-a * t) - mp.exp(-b * t)) / (b - a)
 
     with mp.workdps(50):
-        horizon = min(respite, 40.0 / float(min(a, b_ex, b_in)))
+        horizon = min(respite, 40.0 / float(min(x for x in [a, *rates] if x > 0)))
         for t in [horizon, *np.geomspace(1e-6, 1.0, 40) * horizon, *np.linspace(0.0, 1.0, 60) * horizon]:
             t = mp.mpf(float(t))
-            V = u * mp.exp(-a * t) + k * (I_ex * kappa(b_ex, t) + I_in * kappa(b_in, t) + I_e * kappa(mp.mpf(0), t))
+            V = u * mp.exp(-a * t) + k * sum(I * kappa(b, t) for I, b in zip(currents, rates, strict=True))
             assert V < c
 
 

@@ -106,8 +106,10 @@ TASKS = {
     "mnist": image_task("mnist", epochs=20, batch=64, rate=3e-3, average=0.999, disturb=shifted, reach=0.982),
     "fashion": image_task(
         "fashion-mnist",
+        hidden=(350, 350),
         encode=Latency(20.0, threshold=0.02),
-        epochs=15,
+        drop=0.15,
+        epochs=20,
         batch=64,
         rate=3e-3,
         average=0.999,

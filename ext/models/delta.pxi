@@ -64,6 +64,11 @@ cdef class DeltaPopulation(Population):
         (<DeltaCoef *> q).c = level
         return True
 
+    cdef double respite(self, const Neuron *n, const double *q) noexcept nogil:
+        cdef const DeltaState *s = <const DeltaState *> n
+        cdef const DeltaCoef *p = <const DeltaCoef *> q
+        return 0.0 if self.mode == EDGE else certain_respite(p.k * s.I_e, s.u, p.a, p.c)
+
     cdef const Kernel *kernel(self) noexcept nogil:
         return &delta_kernel if self.mode != EDGE else NULL
 

@@ -76,18 +76,11 @@ cdef class FlyPopulation(Population):
         add_current(&drive, p.a * g, p.b)
         return approach((p.c - s.u) - gained, p.a, drive, TO_VALUE, 0.0)
 
-    # As for LIF; g runs towards 0 only, so that it is at most what it is now, or 0.
+    # g only fades
     cdef double respite(self, const Neuron *n, const double *q) noexcept nogil:
         cdef const FlyState *s = <const FlyState *> n
         cdef const FlyCoef *p = <const FlyCoef *> q
-        cdef double g = max(s.g, 0.0)
-        cdef double wait
-        if not (s.u < p.c and isfinite(s.g)):
-            return 0.0
-        if g < p.c - MARGIN * (g + fabs(p.c)):
-            return INFINITY
-        wait = (1.0 - MARGIN) * (p.c - s.u) / (p.a * ((g - s.u) + MARGIN * (g + fabs(s.u))))
-        return wait if wait > 0.0 else 0.0
+        return certain_respite(p.a * max(s.g, 0.0), s.u, p.a, p.c) if isfinite(s.g) else 0.0
 
     cdef const Kernel *kernel(self) noexcept nogil:
         return &fly_kernel

@@ -95,19 +95,13 @@ cdef class LIFPopulation(Population):
         add_current(&drive, k * s.I_e, 0.0)
         return approach(sign * ((p.c - s.u) - gained), p.a, drive, self.mode, ON_THRESHOLD * (fabs(p.c) + fabs(s.u)))
 
-    # Currents only fade, so the total is at most J, u' at most J - a u(0) while u >= u(0), and u no higher than J/a or u(0).
-    # The margins are many times the rounding of both sides.
+    # currents only fade
     cdef double respite(self, const Neuron *n, const double *q) noexcept nogil:
         cdef const LIFState *s = <const LIFState *> n
         cdef const LIFCoef *p = <const LIFCoef *> q
-        cdef double J = p.k * (max(s.I_ex, 0.0) + max(s.I_in, 0.0) + s.I_e), g = p.c - s.u
-        cdef double wait
-        if self.mode == EDGE or not g > 0.0 or not isfinite(s.I_ex + s.I_in):
+        if self.mode == EDGE or not isfinite(s.I_ex + s.I_in):
             return 0.0
-        if g == INFINITY or J < p.a * p.c - MARGIN * (fabs(J) + p.a * fabs(p.c)):
-            return INFINITY
-        wait = (1.0 - MARGIN) * g / ((J - p.a * s.u) + MARGIN * (fabs(J) + p.a * fabs(s.u)))
-        return wait if wait > 0.0 else 0.0
+        return certain_respite(p.k * (max(s.I_ex, 0.0) + max(s.I_in, 0.0) + s.I_e), s.u, p.a, p.c)
 
     cdef const Kernel *kernel(self) noexcept nogil:
         return &lif_kernel if self.mode != EDGE else NULL

@@ -42,7 +42,8 @@ cdef enum:                      # what to do with a row of a spike that is sent
 
 cdef enum:
     IS_LIF = 1
-    IS_FLY = 2
+    IS_DELTA = 2
+    IS_FLY = 3
 
 cdef double FEW = 2.0           # arrivals at a neuron in a window are few enough for the bound to be close, if neurons spike at
 cdef double USUAL_RATE = 10.0   # [Hz]; but windows need not be shorter than

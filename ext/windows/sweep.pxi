@@ -78,7 +78,7 @@ cdef void step_lot(Worker w, Sums s, Population p, Lot *lot, const Window *windo
             take_exactly(w, s, lot.ids[k])
         else:
             look_after(w, p, lot.ids[k], respite[k])
-            if s.resting != NULL:
+            if s.resting != NULL and s.resting[lot.ids[k] >> 6] >> (lot.ids[k] & 63) & 1:
                 s.note_rest(lot.ids[k], w.plan.limit)
     if w.engine.traced[p.index] or w.plan.proving:
         shadow(w, s, p, lot, first, fails)

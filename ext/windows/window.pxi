@@ -139,6 +139,7 @@ cdef void judge(Windows windows, Worker w, Time *failed) noexcept nogil:
 
 ctypedef fused Life:            # copies of the loop below that call a final class directly, and one for all other models
     LIFPopulation
+    DeltaPopulation
     FlyPopulation
     Population
 
@@ -271,6 +272,8 @@ cdef void live_or_watch(Worker w, Population p, const Touch *touch) noexcept nog
         swap_row(w, p, touch)
     if w.plan.kind[p.index] == IS_LIF:
         live(w, <LIFPopulation> p, touch)
+    elif w.plan.kind[p.index] == IS_DELTA:
+        live(w, <DeltaPopulation> p, touch)
     elif w.plan.kind[p.index] == IS_FLY:
         live(w, <FlyPopulation> p, touch)
     else:

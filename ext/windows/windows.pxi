@@ -40,7 +40,7 @@ cdef class Windows:
             raise MemoryError(f"Windows: no memory for {engine.n} neurons")
         self.sums, self.lagging = [], {}
         for p in engine.populations:
-            self.plan.kind[p.index] = IS_LIF if isinstance(p, LIFPopulation) else IS_FLY if isinstance(p, FlyPopulation) else 0
+            self.plan.kind[p.index] = {LIFPopulation: IS_LIF, DeltaPopulation: IS_DELTA, FlyPopulation: IS_FLY}.get(type(p), 0)
             share = max((((p.n + 63) >> 6) + threads - 1) // threads, 1)        # of a worker, in words
             for k in range((p.n + 63) >> 6):
                 self.plan.owner[p.word + k] = k // share
