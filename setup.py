@@ -66,6 +66,11 @@ core = Extension(
     extra_link_args=link_args,
 )
 
+# Cython copies headers beside the C code it writes; a copy of one that has moved would be found first.
+for copy in Path(build_base, "cython").glob("**/*.h"):
+    if not copy.relative_to(Path(build_base, "cython")).exists():
+        copy.unlink()
+
 setup(
     packages=["eventsim", "eventsim.networks"],
     package_dir={"eventsim": "eventsim", "eventsim.networks": "networks"},

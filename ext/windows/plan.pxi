@@ -119,6 +119,7 @@ cdef struct Plan:               # what the threads share; written while they wai
     int64_t window              # the present one,
     Time start, limit           # where it begins, and where it ends or is cut
     bint over                   # nothing is left before the end of the run
+    bint restless               # something is due in every window
     bint prompt                 # a source may reach a neuron in the window in which it spikes
     Seat *seats                 # of all neurons
     uint8_t *owner              # worker of each word (64 neurons) of each population

@@ -77,7 +77,8 @@ cdef void step_lot(Worker w, Sums s, Population p, Lot *lot, const Window *windo
             w.touch(p, lot.ids[k])
             take_exactly(w, s, lot.ids[k])
         else:
-            look_after(w, p, lot.ids[k], respite[k])
+            if not s.dense:                     # else it is looked at in every window
+                look_after(w, p, lot.ids[k], respite[k])
             if s.resting != NULL and s.resting[lot.ids[k] >> 6] >> (lot.ids[k] & 63) & 1:
                 s.note_rest(lot.ids[k], w.plan.limit)
     if w.engine.traced[p.index] or w.plan.proving:
@@ -172,10 +173,12 @@ cdef void recollect_row(Worker w, Rows rows, const Flight *f) noexcept nogil:
     """The arrivals of a visit at neurons whose arrivals are taken one by one."""
     cdef const uint64_t *exact = (<Sums> w.plan.sums[rows.post.index]).exact
     cdef const int32_t *target = rows.targets()
-    cdef int64_t k, start = rows.start(f.source)
-    for k in range(f.cursor, f.stop):
-        if exact[target[k] >> 6] >> (target[k] & 63) & 1 and w.plan.owner[rows.post.word + (target[k] >> 6)] == w.index:
-            recollect_one(w, rows, f, k, start)
+    cdef int64_t i, k, start = rows.start(f.source)
+    cdef int32_t at[CHUNK]
+    for k from f.cursor <= k < f.stop by CHUNK:
+        for i in range(find(min(f.stop - k, CHUNK), &target[k], exact, at)):
+            if w.plan.owner[rows.post.word + (target[k + at[i]] >> 6)] == w.index:
+                recollect_one(w, rows, f, k + at[i], start)
 
 cdef void recollect_one(Worker w, Rows rows, const Flight *f, int64_t k, int64_t start) noexcept nogil:
     cdef Time t, until

@@ -247,6 +247,7 @@ cdef class Windows:
             rows = [r for r in self.engine.projections if (<Rows> r).post is sums.p and (<Rows> r).summed]
             sums.set_dense(poisson_arrivals(self.engine, sums.p) * self.longest > DENSE * sums.p.n)
             sums.set_quanta(max([r.largest for r in rows], default=0.0), self.longest, sum(r.in_degree for r in rows))
+        plan.restless = bool(self.lagging) or any((<Sums> sums).dense for sums in self.sums)
         rows = [self.engine.projections[i] for indices in self.engine.outgoing for i in indices]
         plan.prompt = any((<Population> self.engine.populations[r.pre]).is_source and r.shortest < self.longest for r in rows)
         plan.epoch, plan.window = epoch, <int64_t> (offset * plan.per_ms)
@@ -301,8 +302,18 @@ cdef class Windows:
                 self.engine.flights.push(<Flight *> w.flights.data + k)
             w.flights.n = w.settled = w.held.n = w.held_spikes.n = 0
             w.window = -1
+        for sums in self.sums:
+            if sums.dense:
+                self.set_alarms((<Sums> sums).p)
         stop_drives(self)
         self.engine.flights.pushes, self.engine.alarms.moves = pushes, moves
+
+    cdef set_alarms(self, Population p):
+        """Of a population whose neurons are not filed, because all are looked at in every window."""
+        cdef Py_ssize_t j
+        for j in range(p.n):
+            self.plan.seats[p.first + j].look = -1
+            self.engine.alarms.set(p.first + j, alarm_after(p, j, self.engine.now))
 
     cdef void hand_back(self, int64_t window, Bag *bag) noexcept:
         cdef Py_ssize_t k

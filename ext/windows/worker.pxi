@@ -141,7 +141,7 @@ cdef class Worker:
         cdef int64_t k
         cdef int to
         cdef Slot *slot
-        if self.drives.n:
+        if self.plan.restless:
             return self.plan.window + (1 if self.window == self.plan.window and self.whole else 0)
         for k in range(self.plan.window, self.plan.window + SLOTS):
             slot = self.slot(k)
