@@ -15,8 +15,6 @@ from cpython.exc cimport PyErr_CheckSignals
 import threading
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 from eventsim import check
 from eventsim.distributions import Steps
 from eventsim.model import Model, Parameter, State, require
