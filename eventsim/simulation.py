@@ -472,6 +472,7 @@ class Simulation:
         its `Steps`, if it has any.
         """
         self._origin = None  # from now on another past would lead here
+        self._engine.catch_up()
         if isinstance(target, Projection):
             self._set_projection(target, values)
             return

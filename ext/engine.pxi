@@ -41,6 +41,7 @@ cdef class Engine:
     cdef Py_ssize_t n_touched, touched_capacity
     cdef Time now                                   # of the last event
     cdef readonly int64_t synaptic_events, solver_steps, predictions, n_spikes
+    cdef readonly dict lagging                      # see `catch_up`: {index of a population: numbers of events counted}
     cdef readonly int64_t overflowed                # a neuron whose state is not finite any more; -1: none
 
     def __init__(self, list populations, list projections, double epoch, double offset):
@@ -62,7 +63,7 @@ cdef class Engine:
         self.watch, self.counts = np.zeros(self.n, np.uint8), np.zeros(self.n, np.int64)
         self.watch_view, self.counts_view = self.watch, self.counts
         self.traced = np.zeros(len(populations), np.uint8)
-        self.now, self.overflowed = at_time(epoch, offset), -1
+        self.now, self.overflowed, self.lagging = at_time(epoch, offset), -1, {}
         self.set_projections(projections, list(range(len(projections))))
 
     def __dealloc__(self):
@@ -92,6 +93,7 @@ cdef class Engine:
 
     def set_watch(self, spikes, states):
         """Which neurons' spikes and which neurons' states to record: boolean arrays (n,)."""
+        self.catch_up()
         self.watch[:] = WATCH_SPIKES * spikes + WATCH_STATE * states
         for i, p in enumerate(self.populations):
             self.traced[i] = bool(np.any(states[p.first:p.first + p.n]))
@@ -106,10 +108,11 @@ cdef class Engine:
     # ---- the loop
 
     def open(self, double epoch, double offset):
-        """Before runs, and after them: there is nothing to prepare."""
+        """Before a run."""
+        self.catch_up()
 
     def close(self):
-        pass
+        """After a run: there is nothing to do."""
 
     def run(self, double epoch, double offset, int64_t quota):
         """Handle all events before the given time, or about `quota` synaptic events; see the codes above."""
@@ -272,6 +275,38 @@ cdef class Engine:
 
     # ---- between runs
 
+    def catch_up(self):
+        """Let sources that lag behind spike until now. Windows let Poisson sources lag by the delay of their synapses: what they
+        do in that time arrives later. It has been counted, and is not recorded, but is not drawn yet. Whoever changes anything
+        that matters to it, or wants to see all spikes in flight, calls this first."""
+        cdef Population p
+        cdef int code
+        for index, counted in self.lagging.items():
+            p = self.populations[index]
+            again = counted - p.state[:, HEAD].astype(np.int64)
+            self.counts[p.first:p.first + p.n] -= again
+            self.n_spikes -= int(again.sum())
+            with nogil:
+                code = self.draw(p)
+            if code:
+                raise MemoryError("Simulation: no memory for the spikes of Poisson sources")
+        self.lagging = {}
+
+    cdef int draw(self, Population p) noexcept nogil:
+        """Let sources spike until now, and set their alarms."""
+        cdef Py_ssize_t j
+        cdef Time t
+        for j in range(p.n):
+            t = p.alarm(j)
+            while before(t, self.now):
+                if self.flights.reserve(self.out_ptr[p.index + 1] - self.out_ptr[p.index]) or self.spikes.reserve(1):
+                    return NO_MEMORY
+                p.fire(j, t)
+                self.spike(p, p.first + j, t)
+                t = p.alarm(j)
+            self.alarms.set(p.first + j, t)
+        return REACHED
+
     def reset_alarms(self, int index):
         """Set the alarms of one population anew, after its states or parameters changed, and record watched states."""
         cdef Population p = self.populations[index]
@@ -299,6 +334,7 @@ cdef class Engine:
 
     def moving(self):
         """What changes in a run, recordings apart, as a dict of arrays; `rewind` is its inverse."""
+        self.catch_up()
         counters = [self.now.epoch, self.now.offset, self.synaptic_events, self.solver_steps, self.predictions, self.n_spikes,
                     self.flights.pushes, self.flights.pops, self.alarms.moves]
         state = {"counters": np.array(counters), "flights": self.flights.dump(), "alarms": self.alarms.dump(),
@@ -311,7 +347,7 @@ cdef class Engine:
         """Stand where an engine of the same network stood; what has been recorded stays."""
         (epoch, offset, self.synaptic_events, self.solver_steps, self.predictions, self.n_spikes,
          pushes, self.flights.pops, moves) = state["counters"]
-        self.now = at_time(epoch, offset)
+        self.now, self.lagging = at_time(epoch, offset), {}
         self.counts[:] = state["counts"]
         cdef Population p
         for i, p in enumerate(self.populations):

@@ -168,6 +168,7 @@ def test_drawn_networks(case):
 
 def state_bits(sim):
     engine = sim._engine
+    engine.catch_up()
     return [engine.spikes.rows(), engine.counts.copy(), *(p.state.copy() for p in engine.populations)]
 
 
@@ -224,6 +225,39 @@ def test_not_recording_sources_changes_no_neuron():
     judge.run(10.25)
     theirs = judge._engine.spikes.rows()
     np.testing.assert_array_equal(rows[rows[:, 2] >= first], theirs[theirs[:, 2] >= first])
+
+
+def test_sources_that_lag_are_counted_and_caught_up(tmp_path):
+    """Their last spikes, still on their way, are drawn when somebody wants to see them: all else is as if they did not lag."""
+    net = brunel.build(0.02)
+    source, neurons = net.populations[2], ["exc", "inh"]
+    lagging, caught_up = windowed(net, record_spikes=neurons), windowed(net, threads=3, record_spikes=neurons)
+    judge = es.Simulation(net, seed=1, executor="ordered", record_spikes=neurons)
+
+    def run(duration):
+        counts = []
+        for sim in (lagging, caught_up, judge):
+            counts.append(sim.run(duration).counts(source))
+            np.testing.assert_array_equal(counts[-1], counts[0])
+        assert counts[0].sum() > 0
+        assert lagging._engine.lagging.keys() == {2} and not np.any(lagging._engine.flights.dump()["source"] >= source.first)
+        caught_up._engine.catch_up()
+        assert not caught_up._engine.lagging
+        assert np.count_nonzero(caught_up._engine.flights.dump()["source"] >= source.first) > 100
+        for sim in (lagging, caught_up, judge):
+            assert sim._engine.counts.sum() == sim._engine.n_spikes
+
+    for duration in (1.0, 0.5, 0.25, 3.0, 0.125):  # some shorter than the delay, by which they lag
+        run(duration)
+    for sim in (lagging, caught_up, judge):
+        sim.set("exc", V_m=5.0)
+        sim.set(source, rate=5000.0)
+    run(2.0)
+    caught_up.save(tmp_path / "sim")
+    caught_up = es.load(tmp_path / "sim")
+    run(1.125)
+    for a, b in zip(state_bits(lagging), state_bits(caught_up), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("step", ["window", "event by event", "rewound"])

@@ -67,23 +67,35 @@ cdef void end_drives(Worker w) noexcept nogil:
     w.drives.n = 0
 
 def start_drives(Windows windows):
-    """Find the Poisson sources that have one synapse each, and hand them to the workers of their targets."""
+    """Find the Poisson sources that have one synapse each, and hand them to the workers of their targets.
+
+    Each population goes on where it lags, or begins to: `lagging` has (delay, numbers of events counted, rows if recorded)."""
     cdef Population p
     cdef Worker w
-    for p in windows.engine.populations:
-        outgoing = windows.engine.outgoing[p.index]
+    cdef Engine engine = windows.engine
+    drives = {}
+    for p in engine.populations:
+        outgoing = engine.outgoing[p.index]
         if not isinstance(p, PoissonPopulation) or not p.n or not len(outgoing):
             continue
-        rows = [windows.engine.projections[k] for k in outgoing]
+        rows = [engine.projections[k] for k in outgoing]
         ranges = sorted((r.one_each()[::-1], k) for k, r in zip(outgoing, rows, strict=True))
         ends = [0] + [first + n for (first, n), _ in ranges]
         if (ends[len(ranges)] != p.n or any(first != end or n == 0 for ((first, n), _), end in zip(ranges, ends))
                 or len({r.shortest for r in rows}) > 1 or not all((<Rows> r).summed for r in rows)):
             continue
-        windows.lagging[p.index] = rows[0].shortest, p.state.copy()
+        drives[p.index] = rows[0].shortest, ranges
+    if not set(engine.lagging) <= set(drives):
+        engine.catch_up()
+    windows.lagging = {}
+    for index, (delay, ranges) in drives.items():
+        p = engine.populations[index]
+        recorded = p.state.copy() if np.any(engine.watch[p.first:p.first + p.n]) else None
+        windows.lagging[index] = delay, engine.lagging.get(index, p.state[:, HEAD].astype(np.int64)), recorded
         for (first, n), k in ranges:
             for w in windows.workers:
-                start_drive(windows, w, p, windows.engine.projections[k], k, first)
+                start_drive(windows, w, p, engine.projections[k], k, first)
+    engine.lagging = {}
 
 cdef start_drive(Windows windows, Worker w, PoissonPopulation p, Rows rows, int32_t projection, int64_t first):
     cdef Sums s = <Sums> windows.plan.sums[rows.post.index]
@@ -101,36 +113,58 @@ cdef start_drive(Windows windows, Worker w, PoissonPopulation p, Rows rows, int3
         raise MemoryError("Windows: no memory for the Poisson sources")
 
 def stop_drives(Windows windows):
-    """Let Poisson sources make up for their lag: their last spikes are still in flight. Those to be recorded are drawn again,
-    for the sake of the last bit."""
+    """Leave Poisson sources to lag, their spikes until now counted. Those to be recorded are drawn again, for the sake of the
+    last bit, and do not lag."""
     cdef Worker w
     cdef Background *d
     cdef PoissonPopulation p
-    cdef Time now = windows.engine.now, until
+    cdef Engine engine = windows.engine
+    cdef Time until
     cdef Py_ssize_t k
     cdef int code
     for w in windows.workers:
         for k in range(w.drives.n):
             d = <Background *> w.drives.data + k
-            p = windows.engine.populations[(<Rows> d.rows).pre]
+            p = engine.populations[(<Rows> d.rows).pre]
             eventsim_poisson_close(&d.sources, <double *> p.row(d.first - p.first), p.width, HEAD)
         end_drives(w)
-    for index, (delay, rows) in windows.lagging.items():
-        p = windows.engine.populations[index]
-        until = earlier_by(now, delay)
-        if np.any(windows.engine.watch[p.first:p.first + p.n]):
-            p.state[:] = rows
+    lagging = {}
+    for index, (delay, counted, recorded) in windows.lagging.items():
+        p = engine.populations[index]
+        if recorded is None:
+            lagging[index] = numbers_until(p, engine.now)
+            more = lagging[index] - counted
+            engine.counts[p.first:p.first + p.n] += more
+            engine.n_spikes += int(more.sum())
         else:
-            number = (p.state[:, HEAD] - rows[:, HEAD]).astype(np.int64)
-            windows.engine.counts[p.first:p.first + p.n] += number
-            windows.engine.n_spikes += int(number.sum())
-        with nogil:
-            code = catch_up(windows, p, until)
-        if code:
-            raise MemoryError("Windows: no memory for the spikes of Poisson sources")
-    if windows.lagging and windows.engine.spikes.n > windows.opened + 1:
-        qsort(windows.engine.spikes.data + 3 * windows.opened, windows.engine.spikes.n - windows.opened, 3 * sizeof(double), by_time)
+            p.state[:] = recorded
+            until = earlier_by(engine.now, delay)
+            with nogil:
+                code = catch_up(windows, p, until)
+            if code:
+                raise MemoryError("Windows: no memory for the spikes of Poisson sources")
+    engine.lagging = lagging
+    if windows.lagging and engine.spikes.n > windows.opened + 1:
+        qsort(engine.spikes.data + 3 * windows.opened, engine.spikes.n - windows.opened, 3 * sizeof(double), by_time)
     windows.lagging = {}
+
+cdef numbers_until(PoissonPopulation p, Time now):
+    """How many events each source will have had by a time, int64 (n,)."""
+    rows = p.state.copy()
+    times, whose = np.empty(POISSON_ROOM), np.empty(POISSON_ROOM, np.int32)
+    cdef double[:, ::1] row = rows
+    cdef double[::1] time = times
+    cdef int32_t[::1] source = whose
+    cdef PoissonSources sources = p.sources(0, p.n)
+    if eventsim_poisson_open(&sources, &row[0, 0], p.width, HEAD):
+        raise MemoryError("Windows: no memory for the Poisson sources")
+    with nogil:
+        while True:
+            eventsim_poisson_fill(&sources, now.epoch, now.offset, &time[0], &source[0], POISSON_ROOM)
+            if not sources.more:
+                break
+    eventsim_poisson_close(&sources, &row[0, 0], p.width, HEAD)
+    return rows[:, HEAD].astype(np.int64)
 
 cdef int catch_up(Windows windows, PoissonPopulation p, Time until) noexcept nogil:
     """Let sources spike until now; what they did before a time has arrived already."""

@@ -9,7 +9,7 @@ cdef class Windows:
     cdef Plan plan
     cdef readonly double longest                # window [ms]
     cdef Py_ssize_t opened                      # spikes recorded before
-    cdef dict lagging                           # {index of a population of driving sources: (delay, rows at the beginning)}
+    cdef dict lagging                           # {index of a population of driving sources: see `start_drives`}
     cdef readonly int64_t exact                 # times a neuron's window was lived through, its sums being too large a risk,
     cdef readonly int64_t shadowed              # or only to watch it
     cdef Bag taped                              # void *: spikes on their way from the workers' tapes to the engine's
@@ -229,7 +229,7 @@ cdef class Windows:
         """Take over the spikes in flight and the alarms, at a given time."""
         cdef Flights flights = self.engine.flights
         cdef Alarms alarms = self.engine.alarms
-        cdef Py_ssize_t k, n = flights.n
+        cdef Py_ssize_t k
         cdef Flight f
         cdef Alarm alarm
         cdef Population p
@@ -240,9 +240,8 @@ cdef class Windows:
             (<Rows> rows).summed = plan.sums[rows.post.index] != NULL and rows.port == 0
             (<Rows> rows).visited = ((<Rows> rows).summed and rows.shortest > 0.0
                                      and rows.segment(self.longest) >= LONG_SEGMENT)
-        self.opened, self.lagging = self.engine.spikes.n, {}
-        if self.sums:
-            start_drives(self)
+        self.opened = self.engine.spikes.n
+        start_drives(self)
         for sums in self.sums:
             rows = [r for r in self.engine.projections if (<Rows> r).post is sums.p and (<Rows> r).summed]
             sums.set_dense(poisson_arrivals(self.engine, sums.p) * self.longest > DENSE * sums.p.n)
@@ -252,7 +251,7 @@ cdef class Windows:
         plan.prompt = any((<Population> self.engine.populations[r.pre]).is_source and r.shortest < self.longest for r in rows)
         plan.epoch, plan.window = epoch, <int64_t> (offset * plan.per_ms)
         ranks = ranks_of(self.engine, self.longest)
-        plan.ranks = max(ranks) + 1
+        plan.ranks = max(ranks, default=0) + 1
         for k in range(len(ranks)):
             plan.rank[k] = ranks[k]
         for worker in self.workers if self.engine.taping else ():
@@ -262,12 +261,12 @@ cdef class Windows:
         for sums in self.sums:
             for k in range((<Sums> sums).p.n):
                 (<Sums> sums).note_rest(k, at_time(epoch, offset))
-        for k in range(n):
+        for k in range(flights.n):
             f = flights.heap[k]
             if f.source >= 0:
                 p = self.engine.populations[self.engine.owner[f.source]]
-                send_off(<Worker> self.worker[plan.owner[p.word + ((f.source - p.first) >> 6)]], 
-                    <Rows> self.engine.projection[f.projection], &f)
+                send_off(<Worker> self.worker[plan.owner[p.word + ((f.source - p.first) >> 6)]],
+                         <Rows> self.engine.projection[f.projection], &f)
         if flights.drop_spikes():
             raise MemoryError("Windows: no memory for the steps of injected currents")
         for k in range(alarms.n):
