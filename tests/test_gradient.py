@@ -70,6 +70,8 @@ def errors(net, T, kinds=("times",), only=None, **options):
         sim, pops, projections = simulation(net)
         got, grads, _ = es.value_and_grad(sim, loss, duration=T, **{"executor": "events"} | options)
         assert got == pytest.approx(value, rel=1e-11), loss.kind
+        if not math.isfinite(value):  # V_m of a QIF that rests is -inf: no differences to compare with
+            continue
         scales = {}
         for (_, name), values in expected.items():
             scales[name] = max(scales.get(name, 0.0), float(np.abs(values).max(initial=0.0)))
