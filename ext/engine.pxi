@@ -41,6 +41,7 @@ cdef class Engine:
     cdef Py_ssize_t n_touched, touched_capacity
     cdef Time now                                   # of the last event
     cdef readonly int64_t synaptic_events, solver_steps, predictions, n_spikes
+    cdef object components                          # see `components_of`; None: not looked for yet
     cdef readonly dict lagging                      # see `catch_up`: {index of a population: numbers of events counted}
     cdef readonly int64_t overflowed                # a neuron whose state is not finite any more; -1: none
 
@@ -80,7 +81,7 @@ cdef class Engine:
         self.projection = pointers
         for i, rows in enumerate(projections):
             self.projection[i] = <void *> rows
-        self.projections = projections
+        self.projections, self.components = projections, None
         lists = [[i for i in current if projections[i].pre == k] for k in range(len(self.populations))]
         self.outgoing = [np.array(indices, np.int32) for indices in lists]
         self.out_index = np.array(sum(lists, []), np.int32)
@@ -209,8 +210,11 @@ cdef class Engine:
 
     cdef void spike(self, Population p, int64_t gid, Time t) noexcept nogil:
         """Record a spike and send it off along every outgoing row."""
+        self.note(p, gid, t)
+        self.send_all(p, gid, t)
+
+    cdef inline void note(self, Population p, int64_t gid, Time t) noexcept nogil:
         cdef double *record
-        cdef int32_t k
         self.n_spikes += 1
         self.counts_view[gid] += 1
         if self.watch_view[gid] & WATCH_SPIKES:
@@ -218,6 +222,9 @@ cdef class Engine:
             record[0], record[1], record[2] = t.epoch, t.offset, gid
         if self.taping:
             p.tape_spike(gid - p.first, t, self.tape)
+
+    cdef inline void send_all(self, Population p, int64_t gid, Time t) noexcept nogil:
+        cdef int32_t k
         for k in range(self.out_ptr[p.index], self.out_ptr[p.index + 1]):
             self.send(<Rows> self.projection[self.out_index[k]], self.out_index[k], gid, t)
 
@@ -287,13 +294,13 @@ cdef class Engine:
             self.counts[p.first:p.first + p.n] -= again
             self.n_spikes -= int(again.sum())
             with nogil:
-                code = self.draw(p)
+                code = self.draw(p, at_time(-INFINITY, 0.0))
             if code:
                 raise MemoryError("Simulation: no memory for the spikes of Poisson sources")
         self.lagging = {}
 
-    cdef int draw(self, Population p) noexcept nogil:
-        """Let sources spike until now, and set their alarms."""
+    cdef int draw(self, Population p, Time arrived) noexcept nogil:
+        """Let sources spike until now, and set their alarms. What they do before a time has arrived already: it is not sent."""
         cdef Py_ssize_t j
         cdef Time t
         for j in range(p.n):
@@ -302,7 +309,9 @@ cdef class Engine:
                 if self.flights.reserve(self.out_ptr[p.index + 1] - self.out_ptr[p.index]) or self.spikes.reserve(1):
                     return NO_MEMORY
                 p.fire(j, t)
-                self.spike(p, p.first + j, t)
+                self.note(p, p.first + j, t)
+                if not before(t, arrived):
+                    self.send_all(p, p.first + j, t)
                 t = p.alarm(j)
             self.alarms.set(p.first + j, t)
         return REACHED

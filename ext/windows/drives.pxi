@@ -1,5 +1,5 @@
 # Many Poisson sources have one synapse each: the background of one neuron. Their spikes need not be filed: those that
-# arrive in a window are those of the same time, less the delay. The sources lag behind by it; `stop_drives` makes up.
+# arrive in a window are those of the same time, less the delay. The sources lag behind by it; `Engine.catch_up` makes up.
 
 cdef void drive(Worker w, Background *d) noexcept nogil:
     """Sum what sources bring to own neurons within the window."""
@@ -140,7 +140,7 @@ def stop_drives(Windows windows):
             p.state[:] = recorded
             until = earlier_by(engine.now, delay)
             with nogil:
-                code = catch_up(windows, p, until)
+                code = engine.draw(p, until)
             if code:
                 raise MemoryError("Windows: no memory for the spikes of Poisson sources")
     engine.lagging = lagging
@@ -165,26 +165,3 @@ cdef numbers_until(PoissonPopulation p, Time now):
                 break
     eventsim_poisson_close(&sources, &row[0, 0], p.width, HEAD)
     return rows[:, HEAD].astype(np.int64)
-
-cdef int catch_up(Windows windows, PoissonPopulation p, Time until) noexcept nogil:
-    """Let sources spike until now; what they did before a time has arrived already."""
-    cdef Py_ssize_t j
-    cdef Time t
-    cdef double *record
-    for j in range(p.n):
-        t = p.alarm(j)
-        while before(t, windows.engine.now):
-            if windows.engine.flights.reserve(1) or windows.engine.spikes.reserve(1):
-                return -1
-            p.fire(j, t)
-            if not before(t, until):
-                windows.engine.spike(p, p.first + j, t)
-            else:
-                windows.engine.n_spikes += 1
-                windows.engine.counts_view[p.first + j] += 1
-                if windows.engine.watch_view[p.first + j] & WATCH_SPIKES:
-                    record = windows.engine.spikes.append()
-                    record[0], record[1], record[2] = t.epoch, t.offset, p.first + j
-            t = p.alarm(j)
-        windows.engine.alarms.set(p.first + j, t)
-    return 0

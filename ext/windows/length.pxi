@@ -4,13 +4,16 @@ def components_of(Engine engine):
     """Which populations influence each other: the strongly connected component of each, named by its first population.
 
     (There are few populations; SciPy's function for this would take 20 MB to import.)"""
+    if engine.components is not None:
+        return engine.components
     reaches = np.eye(len(engine.populations), dtype=np.float32)
     for rows in [engine.projections[k] for indices in engine.outgoing for k in indices]:
         if len(rows.indices):
             reaches[rows.pre, rows.post.index] = 1.0
     for _ in range(len(reaches).bit_length()):              # in 1, 2, 4, 8 ... steps
         reaches = np.minimum(reaches @ reaches, 1.0)
-    return np.argmax(reaches * reaches.T > 0.0, axis=1)
+    engine.components = np.argmax(reaches * reaches.T > 0.0, axis=1)
+    return engine.components
 
 
 def ranks_of(Engine engine, double length):
