@@ -24,6 +24,7 @@ cdef struct Costate:                # head of every costate row, as Neuron is of
     Time free                       # end of the refractoriness that precedes it
     double u, a                     # dL/du [1/mV]; its derivative by -a; while refractory, by the value u is clamped at
     double released                 # dL/du just after the coming release; 0 if the neuron is free
+    double late                     # dL/d(time of the coming release) of a spike that it sets off; 0 if the neuron is free
     double pull                     # dL/d(time of an arrival) at this very moment, besides what p tells
 
 cdef struct Current:

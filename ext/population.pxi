@@ -245,8 +245,9 @@ cdef class Population:
         """Do the transposed formulas need the states, `past`, because the model is not linear? Then they are recorded."""
         return False
 
-    def asks_release(self):
-        """Must the tape tell `Spike.u`? It costs eight bytes more for each spike of the network."""
+    def asks_release(self, list incoming):
+        """Must the tape tell `Spike.u`? It costs eight bytes more for each spike of the network. incoming: the projections
+        onto this population."""
         return False
 
     cdef void start_back(self, const Costate *n, const double *q, double *g, const Neuron *s, double *states) noexcept nogil:
@@ -359,6 +360,8 @@ cdef class Population:
         cdef Stretch d
         d.rates = rates
         if before(t, n.at):
+            if same(n.free, n.at):
+                n.late = n.pull
             n.pull = 0.0
         if before(t, n.free):
             if not before(n.at, n.free):
@@ -376,12 +379,12 @@ cdef class Population:
     cdef double fire_back(self, Costate *n, const double *q, double *g, const Spike *s, Time t, double G,
                           bint rates) noexcept nogil:
         """Bring a costate row back to just before the neuron's own spike, whose arrivals pull with G; dL/d(its time)."""
-        cdef double O = n.pull if same(n.free, n.at) else 0.0       # of a spike at the very release
+        cdef double O
         self.recede(n, q, t, rates)
         if same(n.free, n.at):
-            n.released = n.u
-        O += self.release_back(n, q, s, s.u)
-        n.released = 0.0
+            n.released, n.late = n.u, n.pull
+        O = n.late + self.release_back(n, q, s, s.u)
+        n.released = n.late = n.pull = 0.0
         return self.reset_back(n, q, g, s, G + O, O, s.u)
 
     # ---- the tape

@@ -6,6 +6,7 @@ every spike (asserted), with potentials of tens of mV and a chain of some ten sp
 """
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import oracle_gradient
@@ -232,6 +233,33 @@ def test_no_delay():
     net = chain()
     assert smallest_slope(net, T) > 0.3 and min(spike_counts(net, T)[2:]) >= 1
     assert_exact(net, T, KINDS)
+
+
+@pytest.mark.parametrize("t_ref, bytes_per_spike", [(2.2, 40), (0.0, 32)])
+def test_jumps_of_a_refractory_membrane(t_ref, bytes_per_spike):
+    """FlyLIF is released from wherever jumps took it: only then does the tape tell where."""
+    net = network("FlyLIF", 3, n=2, t_ref=t_ref)
+    first = min(e + o for e, o, gid in oracle_mp.simulate(net, T) if gid >= 2)
+    jumps = Pop("jumps", 1, "SpikeSource", {"times": [float(first) + 0.4, float(first) + 1.1], "ids": [0, 0]})
+    net = Net([net.pops[0], net.pops[1], jumps], [*net.edges, Edges("jumps", "a", [0, 0], [0, 1], [2.5, 1.5], [0.3, 0.6], "V")])
+    assert smallest_slope(net, T) > 0.3
+    assert_exact(net, T, ("times", "V", "integral_V"))
+    sim = simulation(net)[0]
+    sim._engine.write_tape()
+    sim.run(T)
+    assert 8 * sim._engine.tape.rows().shape[1] == bytes_per_spike
+
+
+@pytest.mark.filterwarnings("ignore:DeltaLIF")
+def test_spike_at_the_release_while_the_membrane_is_observed():
+    """Still above threshold when refractoriness ends, a neuron spikes at once again; what pulls at that spike goes on to the
+    release, past observations of the clamped membrane (an integral has them everywhere)."""
+    net = network("DeltaLIF", 1, n=4, spikes=6, reset="subtract")
+    t_ref = net.pop("a").params["t_ref"]
+    spikes = [(e + o, gid - 2) for e, o, gid in oracle_mp.simulate(net, T) if gid >= 2]
+    at = [[t for t, i in spikes if i == j] for j in range(4)]
+    assert any(abs(b - a - t_ref[j]) < 1e-12 for j in range(4) for a, b in pairwise(at[j]))
+    assert_exact(net, T, ("V", "integral_V", "integral_square"))
 
 
 @pytest.mark.parametrize("reset", ["value", "subtract"])

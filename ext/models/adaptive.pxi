@@ -150,7 +150,7 @@ cdef class AdaptivePopulation(Population):
         put_in(&s.stc, x.I_stc, p.k, &gradient.a, &gradient.b_stc, &gradient.k)
         states[0], states[1], states[2], states[3], states[4], states[5] = n.u, s.ex.p, s.i.p, s.e.p, s.stc.p, s.h.p
 
-    def asks_release(self):
+    def asks_release(self, list incoming):
         return self.mode == SUBTRACT
 
     cdef double refractory(self, const double *q) noexcept nogil:

@@ -15,6 +15,7 @@ cdef struct FlyCostate:
 
 @cython.final
 cdef class FlyPopulation(Population):
+    cdef bint jumps                     # may u jump while refractory? See `asks_release`
 
     def coefficients(self, dict p):
         return [1.0 / p["tau_m"], 1.0 / p["tau_syn"], p["V_th"] - p["E_L"], p["V_reset"] - p["E_L"], p["t_ref"]]
@@ -101,7 +102,7 @@ cdef class FlyPopulation(Population):
 
     cdef double release_back(self, const Costate *n, const double *q, const Spike *s, double u) noexcept nogil:
         cdef const FlyCoef *p = <const FlyCoef *> q
-        cdef double g = s.after / p.a + u           # it has stood still as well
+        cdef double g = s.after / p.a + (u if self.jumps else p.r)      # it has stood still as well
         return (<const FlyCostate *> n).g.p * p.b * g - n.released * s.after
 
     cdef double reset_back(self, Costate *n, const double *q, double *g, const Spike *s, double G, double O,
@@ -124,8 +125,12 @@ cdef class FlyPopulation(Population):
     def costate_width(self):
         return sizeof(FlyCostate) // sizeof(double)
 
-    def asks_release(self):
-        return True
+    def asks_release(self, list incoming):
+        """u at release is V_reset, unless jumps meet the refractory membrane."""
+        cdef Rows rows
+        t_ref = np.broadcast_to(self.coef[:, 4], self.n)
+        self.jumps = any(rows.port == 1 and np.any(t_ref[rows.indices] > 0.0) for rows in incoming)
+        return self.jumps
 
     cdef double refractory(self, const double *q) noexcept nogil:
         return (<const FlyCoef *> q).t_ref
