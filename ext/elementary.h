@@ -18,6 +18,7 @@
 #else
 #define LANES
 #endif
+#define WHOLE(n) (((n) + 7) & ~7)       /* a whole vector costs less than what is left over, one by one */
 #define INLINE static inline __attribute__((always_inline))
 
 /* x <= 0: scale * (1 + p) = exp(x) */

@@ -10,6 +10,8 @@ cdef extern from "sums.h" nogil:
         Sum *sums
         int64_t n, capacity
         int32_t first, dense
+        const double *neurons
+        int64_t width
     ctypedef struct Effects:
         double f[4][64]
     ctypedef struct Resting:

@@ -20,7 +20,6 @@ enum {
     GROUP = 1024                        /* sources that are dealt with together: enough for few blocks to be drawn alone, and few
                                            enough for the cache */
 };
-#define WHOLE(n) (((n) + 7) & ~7)       /* a whole vector costs less than what is left over, one by one */
 #define POISSON_PURPOSE ((uint64_t)5 << 32)     /* random.pxi */
 
 /* ---- one interval */

@@ -3,7 +3,7 @@
 cdef void receive(Worker w, Bag *mail, int32_t rank) noexcept nogil:
     """Hang arrivals on their targets, or sum them."""
     cdef Incoming *arrival = <Incoming *> mail.data
-    cdef Py_ssize_t k
+    cdef Py_ssize_t i, k
     cdef bint cut = before(w.plan.limit, w.start_of(w.plan.window + 1))
     for k in range(mail.n):
         if k + 2 * CHUNK < mail.n:
@@ -19,44 +19,41 @@ cdef void receive(Worker w, Bag *mail, int32_t rank) noexcept nogil:
             continue                # as in `Population.receive_row`
         if not w.plan.summing or not add_one(w, &arrival[k], <Rows> w.engine.projection[arrival[k].projection]):
             w.hang(&arrival[k])
-    add_lot(w)
+    for i in range(w.engine.traced.shape[0] if w.plan.summing else 0):
+        add_arrivals(w, <Population> w.engine.population[i], <Sums> w.plan.sums[i], &w.arrivals[i])
 
 cdef inline bint add_one(Worker w, const Incoming *arrival, Rows rows) noexcept nogil:
-    """Sum an arrival, if those of its projection are summed: a lot at a time."""
-    cdef Py_ssize_t n = w.lot_n
+    """Sum an arrival, if those of its projection are summed: many at a time."""
     cdef int32_t p = rows.post.index
+    cdef Arrivals *all = &w.arrivals[p]
     if not rows.summed:
         if w.plan.sums[p] != NULL:
             take_exactly(w, <Sums> w.plan.sums[p], arrival.target)
         return False
-    if n and (n == CHUNK or p != w.lot_of):
-        add_lot(w)
-        n = 0
-    w.lot_of = p
-    w.lot_x[n] = max(w.end_offset - arrival.offset, 0.0)
-    w.lot_weight[n], w.lot_target[n] = arrival.w, arrival.target
-    w.lot_n = n + 1
+    all.x[all.n] = max(w.end_offset - arrival.offset, 0.0)
+    all.weight[all.n], all.target[all.n] = arrival.w, arrival.target
+    all.n += 1
+    if all.n == CHUNK:
+        add_arrivals(w, rows.post, <Sums> w.plan.sums[p], all)
     return True
 
-cdef void add_lot(Worker w) noexcept nogil:
-    if w.lot_n:
-        add_lot_to(w, <Population> w.engine.population[w.lot_of], <Sums> w.plan.sums[w.lot_of])
-        w.lot_n = 0
-
-cdef void add_lot_to(Worker w, Population p, Sums s) noexcept nogil:
+cdef void add_arrivals(Worker w, Population p, Sums s, Arrivals *all) noexcept nogil:
     cdef Effects e
     cdef Resting nobody
     cdef Py_ssize_t i
+    if all.n == 0:
+        return
     nobody.bits = NULL
-    for i in range(w.lot_n if s.resting != NULL else 0):
-        if s.resting[w.lot_target[i] >> 6] >> (w.lot_target[i] & 63) & 1:
-            w.lot_x[i] = counted(w.lot_x[i], p.row(w.lot_target[i]), w.plan.limit)
-    p.kernel().effects(w.lot_n, w.lot_x, w.lot_target, p.coefs, s.rates_stride, s.quanta, s.same, &e)
+    for i in range(all.n if s.resting != NULL else 0):
+        if s.resting[all.target[i] >> 6] >> (all.target[i] & 63) & 1:
+            all.x[i] = counted(all.x[i], p.row(all.target[i]), w.plan.limit)
+    p.kernel().effects(all.n, all.x, all.target, p.coefs, s.rates_stride, s.quanta, s.same, &e)
     if not s.dense and reserve(&s.pools[w.index], CHUNK + 1):
         w.fail(NO_MEMORY, -1, w.plan.start)
         return
-    add_effects(w.lot_n, w.lot_target, NULL, w.lot_weight, 1, &e, True, 0, <int32_t> p.n, s.place,
-                &s.pools[w.index], s.touched, &nobody)
+    add_effects(all.n, all.target, NULL, all.weight, 1, &e, True, 0, <int32_t> p.n, s.place, &s.pools[w.index], s.touched,
+                &nobody)
+    all.n = 0
 
 cdef inline void fetch_seat(Worker w, const Incoming *arrival) noexcept nogil:
     cdef int32_t p = (<Rows> w.engine.projection[arrival.projection]).post.index
@@ -73,23 +70,31 @@ cdef void visit_all(Worker w, Bag *spikes, int32_t rank) noexcept nogil:
         if k + 2 * AHEAD < spikes.n:
             fetch_row(w, <Rows> w.engine.projection[f[k + 2 * AHEAD].projection], f[k + 2 * AHEAD].cursor)
         if k + AHEAD // 2 < spikes.n:
-            fetch_sums(w, <Rows> w.engine.projection[f[k + AHEAD // 2].projection], &f[k + AHEAD // 2])
+            fetch_sums_of(w, <Rows> w.engine.projection[f[k + AHEAD // 2].projection], &f[k + AHEAD // 2])
         if has_rank(w.plan, <Rows> w.engine.projection[f[k].projection], rank):
             visit(w, <Rows> w.engine.projection[f[k].projection], &f[k])
 
-cdef inline void fetch_sums(Worker w, Rows rows, const Flight *f) noexcept nogil:
-    cdef const int32_t *place = (<Sums> w.plan.sums[rows.post.index]).place
+cdef inline void fetch_sums(Worker w, Rows rows, Sums s, const Flight *f) noexcept nogil:
+    cdef const Sum *own = s.pools[w.index].sums + 1 - s.pools[w.index].first
     cdef int64_t k
-    for k in range(f.cursor, min(f.stop, f.cursor + AHEAD)):
-        prefetch(&place[rows.target[k]])
+    for k in range(f.cursor, min(f.stop, f.cursor + TOGETHER)):
+        if s.dense:
+            prefetch(&own[rows.target[k]])
+        else:
+            prefetch(&s.place[rows.target[k]])
+
+cdef inline void fetch_sums_of(Worker w, Rows rows, const Flight *f) noexcept nogil:
+    fetch_sums(w, rows, <Sums> w.plan.sums[rows.post.index], f)
 
 cdef inline void visit(Worker w, Rows rows, const Flight *f) noexcept nogil:
     add_row(w, rows, rows.post, <Sums> w.plan.sums[rows.post.index], f)
 
 cdef inline void fetch_row(Worker w, Rows rows, int64_t k) noexcept nogil:
     prefetch(&rows.target[k])
+    prefetch(&rows.target[k + TOGETHER - 1])
     prefetch_value(rows.delays, k)
     prefetch_value(rows.weights, k)
+    prefetch_value(rows.weights, k + TOGETHER - 1)
 
 cdef void add_row(Worker w, Rows rows, Population p, Sums s, const Flight *f) noexcept nogil:
     """Sum what a spike brings to own neurons within the window; where the rest is due it will be visited again."""
@@ -143,14 +148,14 @@ cdef void add_row(Worker w, Rows rows, Population p, Sums s, const Flight *f) no
 cdef void add_left_out(Worker w, const Resting *resting, Rows rows, Population p, Sums s, int64_t k, const double *x,
                        bint each) noexcept nogil:
     """Of synapses from k on, sum those left out: their arrivals count from the release of their targets."""
+    cdef Arrivals *late = &w.arrivals[p.index]
     cdef int64_t i
-    w.lot_n = resting.n
+    late.n = resting.n
     for i in range(resting.n):
-        w.lot_x[i] = x[resting.at[i] if each else 0]
-        w.lot_target[i] = rows.target[k + resting.at[i]]
-        w.lot_weight[i] = value(rows.weights, k + resting.at[i])
-    add_lot_to(w, p, s)
-    w.lot_n = 0
+        late.x[i] = x[resting.at[i] if each else 0]
+        late.target[i] = rows.target[k + resting.at[i]]
+        late.weight[i] = value(rows.weights, k + resting.at[i])
+    add_arrivals(w, p, s, late)
 
 cdef inline double remaining(Worker w, const Flight *f, double left, double delay) noexcept nogil:
     """How long before the end of the window a spike arrives; -1: not before the end."""

@@ -29,15 +29,15 @@ cdef int grow(Worker w, Background *d) noexcept nogil:
     return 0
 
 cdef void add_drive(Worker w, const Background *d, Rows rows, Population p, Sums s, Time until) noexcept nogil:
+    cdef Arrivals *all = &w.arrivals[p.index]
     cdef int64_t start, i, k
     for start from 0 <= start < d.n by CHUNK:
-        w.lot_n = min(d.n - start, CHUNK)
-        for i in range(w.lot_n):
+        all.n = min(d.n - start, CHUNK)
+        for i in range(all.n):
             k = d.synapse + d.source[start + i]
-            w.lot_x[i] = max(until.offset - d.time[start + i], 0.0)
-            w.lot_target[i], w.lot_weight[i] = rows.target[k], value(rows.weights, k)
-        add_lot_to(w, p, s)
-    w.lot_n = 0
+            all.x[i] = max(until.offset - d.time[start + i], 0.0)
+            all.target[i], all.weight[i] = rows.target[k], value(rows.weights, k)
+        add_arrivals(w, p, s, all)
 
 cdef void recollect_drive(Worker w, const Background *d, Rows rows) noexcept nogil:
     cdef const uint64_t *exact = (<Sums> w.plan.sums[rows.post.index]).exact

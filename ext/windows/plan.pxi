@@ -30,6 +30,7 @@ cdef enum:
     SLOTS = 1024                # windows a wheel reaches ahead; what is due later is filed near its end, and again from there
     SPARES = 64                 # emptied lists whose memory is kept for others
     AHEAD = 8                   # neurons ahead for which memory is fetched
+    TOGETHER = 16               # synapses of a row for which memory is fetched
     LONG_SEGMENT = 8            # a spike with so many arrivals in a window is not sent, but visited in each
     MANY = 8                    # arrivals at a neuron in a window
     RENUMBER = 1 << 30          # windows after which they are counted from 0 again
@@ -74,6 +75,12 @@ cdef struct Touch:              # a neuron with arrivals in the present window
     Touched who
     Incoming *first
     Py_ssize_t shadow           # it is only watched what it goes through: its row, from 1 on, in `Worker.shadows`
+
+cdef struct Arrivals:           # at neurons of one population, to be summed
+    Py_ssize_t n
+    double x[CHUNK]             # how long before the end of the window [ms]
+    double weight[CHUNK]
+    int32_t target[CHUNK]
 
 cdef struct Departure:
     Time time

@@ -39,7 +39,13 @@ INLINE int64_t in_quanta(double x)          /* to the nearest; |x| < 2^51 */
 /* The sums of those neurons that have any in this window, one behind the other, so that they stay in the cache: place[j] is
  * where, 0 if neuron j has none. sums[0] is of nobody, 0. Where nearly all neurons have some, each has its own place for good,
  * and nobody looks it up: `dense`, place[j] = j - first + 1. */
-typedef struct { Sum *sums; int64_t n, capacity; int32_t first, dense; } Pool;
+typedef struct {
+    Sum *sums;
+    int64_t n, capacity;
+    int32_t first, dense;
+    const double *neurons;                  /* their states, which are fetched for the end of the window */
+    int64_t width;                          /* of a state */
+} Pool;
 
 static int eventsim_reserve(Pool *pool, int64_t more)       /* -1: no memory */
 {
@@ -60,14 +66,17 @@ static int eventsim_reserve(Pool *pool, int64_t more)       /* -1: no memory */
 }
 
 /* where effects on neuron j are added, of excitation or inhibition; `used` sums are in use, and `own` is the first, if dense */
-INLINE int64_t *sum_of(int32_t j, int inhibits, int dense, Sum *own, int32_t *place, Sum *sums, int64_t *used, uint64_t *touched)
+INLINE int64_t *sum_of(int32_t j, int inhibits, int dense, Sum *own, int32_t *place, Pool *pool, int64_t *used,
+                       uint64_t *touched)
 {
+    Sum *sums = pool->sums;
     if (dense)
         return inhibits ? own[j].inhibition : own[j].excitation;
     if (place[j] == 0) {
         place[j] = (int32_t)*used;
         memset(&sums[(*used)++], 0, sizeof(Sum));
         touched[j >> 6] |= (uint64_t)1 << (j & 63);
+        __builtin_prefetch(pool->neurons + pool->width * j);
     }
     return inhibits ? sums[place[j]].inhibition : sums[place[j]].excitation;
 }
@@ -95,7 +104,7 @@ INLINE int left_out(Resting *resting, int32_t j, int64_t i)
                         Resting *resting)                                                                              \
     {                                                                                                                  \
         int64_t i, count = 0, used = pool->n;                                                                          \
-        Sum *sums = pool->sums, *own = sums + 1 - pool->first;                                                         \
+        Sum *own = pool->sums + 1 - pool->first;                                                                       \
         for (i = 0; i < n; i++) {                                                                                      \
             const int32_t j = target[i];                                                                               \
             const double w = weight[stride * i];                                                                       \
@@ -107,7 +116,7 @@ INLINE int left_out(Resting *resting, int32_t j, int64_t i)
             count++;                                                                                                   \
             if (w == 0.0 || left_out(resting, j, i))                                                                   \
                 continue;                                                                                              \
-            v = sum_of(j, inhibits, dense, own, place, sums, &used, touched);                                          \
+            v = sum_of(j, inhibits, dense, own, place, pool, &used, touched);                                          \
             v[0] += in_quanta(w * e->f[2 * inhibits][k]);                                                              \
             v[1] += in_quanta(w * e->f[2 * inhibits + 1][k]);                                                          \
         }                                                                                                              \
@@ -124,7 +133,7 @@ INLINE int64_t add_alike(int64_t n, const int32_t *target, double w, const Effec
     const int inhibits = w < 0.0;
     const int64_t membrane = in_quanta(w * e->f[2 * inhibits][0]), current = in_quanta(w * e->f[2 * inhibits + 1][0]);
     int64_t i, count = 0, used = pool->n;
-    Sum *sums = pool->sums, *own = sums + 1 - pool->first;
+    Sum *own = pool->sums + 1 - pool->first;
     for (i = 0; i < n; i++) {
         const int32_t j = target[i];
         int64_t *v;
@@ -133,7 +142,7 @@ INLINE int64_t add_alike(int64_t n, const int32_t *target, double w, const Effec
         count++;
         if (left_out(resting, j, i))
             continue;
-        v = sum_of(j, inhibits, dense, own, place, sums, &used, touched);
+        v = sum_of(j, inhibits, dense, own, place, pool, &used, touched);
         v[0] += membrane;
         v[1] += current;
     }
@@ -288,31 +297,34 @@ static const double ROUNDING = 0x1p-40;         /* of the bounds, relative: many
 typedef struct { double a, b_ex, b_in, k, c, r, t_ref; } LIFRow;
 typedef struct { double epoch, offset, free_epoch, free_offset, u, I_ex, I_in, I_e; } LIFNeuron;
 
-LANES void eventsim_lif_effects(int64_t n, const double *restrict x, const int32_t *target, const double *rows, int64_t stride,
+LANES void eventsim_lif_effects(int64_t n, const double *x, const int32_t *target, const double *rows, int64_t stride,
                                 const double *quantum, int same, Effects *restrict e)
 {
-    double a[CHUNK], b_ex[CHUNK], b_in[CHUNK];
+    double t[CHUNK], a[CHUNK], b_ex[CHUNK], b_in[CHUNK];
     const double per_0 = 1.0 / quantum[0], per_1 = 1.0 / quantum[1];
+    const int64_t whole = WHOLE(n);
     int64_t i;
-    for (i = 0; i < n; i++) {
-        const LIFRow *q = (const LIFRow *)(rows + stride * (stride ? target[i] : 0));
+    for (i = 0; i < whole; i++) {
+        const int64_t k = i < n ? i : 0;
+        const LIFRow *q = (const LIFRow *)(rows + stride * (stride ? target[k] : 0));
+        t[i] = x[k];
         a[i] = q->a;
         b_ex[i] = q->b_ex;
         b_in[i] = q->b_in;
     }
-    for (i = 0; i < n; i++) {
-        Response r = response(a[i], b_ex[i], x[i]);
+    for (i = 0; i < whole; i++) {
+        Response r = response(a[i], b_ex[i], t[i]);
         e->f[0][i] = r.k * per_0;
         e->f[1][i] = r.e * per_1;
     }
     if (same)
-        for (i = 0; i < n; i++) {
+        for (i = 0; i < whole; i++) {
             e->f[2][i] = e->f[0][i];
             e->f[3][i] = e->f[1][i];
         }
     else
-        for (i = 0; i < n; i++) {
-            Response r = response(a[i], b_in[i], x[i]);
+        for (i = 0; i < whole; i++) {
+            Response r = response(a[i], b_in[i], t[i]);
             e->f[2][i] = r.k * per_0;
             e->f[3][i] = r.e * per_1;
         }
@@ -413,18 +425,22 @@ typedef struct { double a, k, c, r, t_ref; } DeltaRow;
 typedef struct { double epoch, offset, free_epoch, free_offset, u, I_e; } DeltaNeuron;
 
 /* of an arrival: the jump of the membrane, if it excites, and what is left of it at the end of the window */
-LANES void eventsim_delta_effects(int64_t n, const double *restrict x, const int32_t *target, const double *rows, int64_t stride,
+LANES void eventsim_delta_effects(int64_t n, const double *x, const int32_t *target, const double *rows, int64_t stride,
                                   const double *quantum, int same, Effects *restrict e)
 {
     const double per_0 = 1.0 / quantum[0], per_1 = 1.0 / quantum[1];
-    double a[CHUNK];
+    double t[CHUNK], a[CHUNK];
+    const int64_t whole = WHOLE(n);
     int64_t i;
     (void)same;
-    for (i = 0; i < n; i++)
-        a[i] = ((const DeltaRow *)(rows + stride * (stride ? target[i] : 0)))->a;
-    for (i = 0; i < n; i++) {
+    for (i = 0; i < whole; i++) {
+        const int64_t k = i < n ? i : 0;
+        t[i] = x[k];
+        a[i] = ((const DeltaRow *)(rows + stride * (stride ? target[k] : 0)))->a;
+    }
+    for (i = 0; i < whole; i++) {
         e->f[0][i] = per_0;
-        e->f[1][i] = e->f[3][i] = lane_exp(-a[i] * x[i]) * per_1;
+        e->f[1][i] = e->f[3][i] = lane_exp(-a[i] * t[i]) * per_1;
         e->f[2][i] = 0.0;
     }
 }
@@ -493,20 +509,23 @@ STEP(delta, DeltaNeuron, DeltaRow)
 typedef struct { double a, b, c, r, t_ref; } FlyRow;
 typedef struct { double epoch, offset, free_epoch, free_offset, u, g; } FlyNeuron;
 
-LANES void eventsim_fly_effects(int64_t n, const double *restrict x, const int32_t *target, const double *rows, int64_t stride,
+LANES void eventsim_fly_effects(int64_t n, const double *x, const int32_t *target, const double *rows, int64_t stride,
                                 const double *quantum, int same, Effects *restrict e)
 {
-    double a[CHUNK], b[CHUNK];
+    double t[CHUNK], a[CHUNK], b[CHUNK];
     const double per_0 = 1.0 / quantum[0], per_1 = 1.0 / quantum[1];
+    const int64_t whole = WHOLE(n);
     int64_t i;
     (void)same;
-    for (i = 0; i < n; i++) {
-        const FlyRow *q = (const FlyRow *)(rows + stride * (stride ? target[i] : 0));
+    for (i = 0; i < whole; i++) {
+        const int64_t k = i < n ? i : 0;
+        const FlyRow *q = (const FlyRow *)(rows + stride * (stride ? target[k] : 0));
+        t[i] = x[k];
         a[i] = q->a;
         b[i] = q->b;
     }
-    for (i = 0; i < n; i++) {
-        Response r = response(a[i], b[i], x[i]);
+    for (i = 0; i < whole; i++) {
+        Response r = response(a[i], b[i], t[i]);
         e->f[0][i] = e->f[2][i] = a[i] * r.k * per_0;
         e->f[1][i] = e->f[3][i] = r.e * per_1;
     }

@@ -51,6 +51,7 @@ cdef class Sums:
 
     def __cinit__(self, Population p, Py_ssize_t words, int workers):
         cdef Py_ssize_t n = p.n + 64
+        cdef int k
         self.p, self.share = p, 64 * words
         self.workers = workers
         self.place = <int32_t *> calloc(n, sizeof(int32_t))
@@ -58,6 +59,8 @@ cdef class Sums:
         self.touched = <uint64_t *> calloc(4 * (n >> 6), sizeof(uint64_t))
         if self.place == NULL or self.pools == NULL or self.touched == NULL:
             raise MemoryError(f"Windows: no memory for {p.n} neurons")
+        for k in range(workers):
+            self.pools[k].neurons, self.pools[k].width = p.rows, p.width
         self.looks = self.touched + (n >> 6)
         self.exact = self.looks + (n >> 6)
         self.resting = self.exact + (n >> 6) if p.kernel().freezes else NULL

@@ -24,10 +24,7 @@ cdef class Worker:
     cdef Py_ssize_t looks                       # neurons filed in the slot of the window when it began
     cdef int whole                              # the window is not cut
     cdef double end_offset                      # where it ends [ms], from the beginning of its millisecond
-    cdef double lot_x[CHUNK]                    # arrivals to be summed,
-    cdef double lot_weight[CHUNK]
-    cdef int32_t lot_target[CHUNK]
-    cdef Py_ssize_t lot_n, lot_of               # their number, and the population of their targets
+    cdef Arrivals *arrivals                     # of each population
     cdef readonly Log spikes                    # of this window: epoch, offset, global id
     cdef readonly Log tape                      # of this window, if the engine has one
     cdef readonly list traces                   # as in the engine, of this window
@@ -48,7 +45,8 @@ cdef class Worker:
         self.mail = <Bag *> calloc(SLOTS * n_workers, sizeof(Bag))
         self.summed = <Bag *> calloc(SLOTS * n_workers, sizeof(Bag))
         self.trace = <void **> malloc(max(len(engine.populations), 1) * sizeof(void *))
-        if self.wheel == NULL or self.mail == NULL or self.summed == NULL or self.trace == NULL:
+        self.arrivals = <Arrivals *> calloc(max(len(engine.populations), 1), sizeof(Arrivals))
+        if self.wheel == NULL or self.mail == NULL or self.summed == NULL or self.trace == NULL or self.arrivals == NULL:
             raise MemoryError("Worker: no memory for its wheel")
         for k in range(SLOTS):
             self.wheel[k].mail = self.mail + k * n_workers
@@ -86,6 +84,7 @@ cdef class Worker:
         free(self.mail)
         free(self.summed)
         free(self.trace)
+        free(self.arrivals)
 
     cdef void file(self, Bag *bag, const Flight *f) noexcept nogil:
         cdef Flight *entry = <Flight *> self.add(bag, sizeof(Flight))
