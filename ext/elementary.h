@@ -89,4 +89,12 @@ INLINE double lane_log(double x)        /* x > 0, not subnormal, finite */
     return k * 6.93147180369123816490e-01 + (f + (k * 1.90821492927058770002e-10 - less));
 }
 
+/* `later` of time.pxi, without branches */
+INLINE void lane_later(double *epoch, double *offset, double wait)
+{
+    const double whole = floor(wait), sum = *offset + (wait - whole), carry = sum >= 1.0 ? 1.0 : 0.0, fraction = sum - carry;
+    *epoch = *epoch + whole + carry;
+    *offset = *epoch < INFINITY ? fraction : 0.0;
+}
+
 #endif

@@ -36,6 +36,11 @@ cdef extern from "sums.h" nogil:
     int64_t find "eventsim_find" (int64_t n, const int32_t *target, const uint64_t *bits, int32_t *at)
     int reserve "eventsim_reserve" (Pool *pool, int64_t more)
 
+cdef extern from "send.h" nogil:
+    int64_t WHOLE(int64_t)
+    void due "eventsim_due" (int64_t n, const double *wait, double epoch, double offset, double origin, double per_ms, double window,
+                             double most, double *offsets, int32_t *ahead)
+
 cdef extern from *:
     """
     #define eventsim_lowest(word) __builtin_ctzll(word)

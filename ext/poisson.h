@@ -66,14 +66,6 @@ static inline double eventsim_poisson_variate(uint64_t seed, uint64_t id, uint64
     return lane_exponential(word[k % WORDS]);
 }
 
-/* `later` of time.pxi, without branches */
-INLINE void lane_later(double *epoch, double *offset, double wait)
-{
-    const double whole = floor(wait), sum = *offset + (wait - whole), carry = sum >= 1.0 ? 1.0 : 0.0, fraction = sum - carry;
-    *epoch = *epoch + whole + carry;
-    *offset = *epoch < INFINITY ? fraction : 0.0;
-}
-
 /* the smallest multiple k of grid that is not before a time t [ms] */
 INLINE double lane_multiple(double t, double grid)
 {

@@ -58,33 +58,36 @@ cdef void send_off(Worker w, Rows rows, Flight *f) noexcept nogil:
 cdef void send(Worker w, Rows rows, Flight *f) noexcept nogil:
     """Write the arrivals of a spike, from its cursor on, to the mail of their windows."""
     cdef Plan *plan = w.plan
-    cdef Values weights = rows.weights, delays = rows.delays
-    cdef const int32_t *target = rows.targets()
     cdef const uint8_t *owner = plan.owner + rows.post.word
-    cdef Bag *mail = NULL
+    cdef double wait[CHUNK]
+    cdef double offset[CHUNK]
+    cdef int32_t ahead[CHUNK]
+    cdef Slot *slot
     cdef Incoming *arrival
-    cdef int64_t k, window, start = rows.start(f.source)
-    cdef Time t = f.arrival, until = t              # where the window ends that `mail` is of
-    cdef uint32_t undelayed = UNDELAYED if same(t, f.departure) else 0
-    w.undelayed += undelayed != 0
-    for k in range(f.cursor, f.stop):
-        if k > f.cursor and delays.stride:
-            t = later(f.departure, value(delays, k))
-            if undelayed and not same(t, f.departure):
-                undelayed = 0
-        if not before(t, until):
-            window = w.window_of(t)
-            if window == plan.window + SLOTS - 1:           # or later: the rest is sent a window before that one
-                f.cursor, f.arrival = k, t
-                w.file(&w.slot(window - 1).flights, f)
+    cdef int64_t i, k, n, start = rows.start(f.source)
+    cdef int32_t target
+    cdef bint undelayed = same(f.arrival, f.departure)
+    w.undelayed += undelayed
+    for k from f.cursor <= k < f.stop by CHUNK:
+        n = min(f.stop - k, CHUNK)
+        for i in range(n):
+            wait[i] = value(rows.delays, k + i)
+        for i in range(n, WHOLE(n)):
+            wait[i] = 0.0
+        due(n, wait, f.departure.epoch, f.departure.offset, plan.epoch, plan.per_ms, plan.window, SLOTS - 1, offset, ahead)
+        for i in range(n):
+            if ahead[i] == SLOTS - 1:                   # or later: the rest is sent a window before that one
+                f.cursor, f.arrival = k + i, later(f.departure, wait[i])
+                w.file(&w.slot(plan.window + SLOTS - 2).flights, f)
                 return
-            mail, until = w.slot(window).mail, w.start_of(window + 1)
-        arrival = <Incoming *> w.add(mail + owner[target[k] >> 6], sizeof(Incoming))
-        if arrival == NULL:
-            return
-        arrival.offset, arrival.w = t.offset, value(weights, k)
-        arrival.source, arrival.projection, arrival.target = <uint32_t> f.source | undelayed, f.projection, target[k]
-        arrival.cursor = w.undelayed if undelayed else <int32_t> (k - start)
+            slot, target = w.slot(plan.window + ahead[i]), rows.target[k + i]
+            arrival = <Incoming *> w.add(&slot.mail[owner[target >> 6]], sizeof(Incoming))
+            if arrival == NULL:
+                return
+            undelayed = undelayed and wait[i] < 0.5 and offset[i] == f.departure.offset
+            arrival.offset, arrival.w, arrival.projection, arrival.target = offset[i], value(rows.weights, k + i), f.projection, target
+            arrival.source = <uint32_t> f.source | (UNDELAYED if undelayed else 0)
+            arrival.cursor = w.undelayed if undelayed else <int32_t> (k + i - start)
 
 cdef Py_ssize_t in_flight(Worker w, Time now, Flight *out) noexcept nogil:
     """Write the spikes that still arrive somewhere at or after `now` to `out`, which may be where they are."""

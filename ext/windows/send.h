@@ -1,0 +1,22 @@
+/* When, and in which windows, the arrivals of a spike are due: see send.pxi. */
+#ifndef EVENTSIM_SEND_H
+#define EVENTSIM_SEND_H
+#include "elementary.h"
+
+/* Of n arrivals after waits [ms], each less than 2^51: the offsets of their times, and how many windows, of which `per_ms`
+ * make a millisecond, these are ahead of the present one, `window`, counted from that in which `origin` begins; `most` at most. */
+LANES void eventsim_due(int64_t n, const double *restrict wait, double epoch, double offset, double origin, double per_ms,
+                        double window, double most, double *restrict offsets, int32_t *restrict ahead)
+{
+    int64_t i;
+    for (i = 0; i < WHOLE(n); i++) {
+        double e = epoch, o = offset, windows;
+        lane_later(&e, &o, wait[i]);
+        windows = (e - origin) * per_ms - window + floor(o * per_ms);
+        windows = windows > 0.0 ? windows : 0.0;
+        ahead[i] = (int32_t)(windows < most ? windows : most);
+        offsets[i] = o;
+    }
+}
+
+#endif
