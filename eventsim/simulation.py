@@ -21,7 +21,8 @@ from .parallel import available
 from .result import Result
 from .times import LAST, Time, join, later, split, split_array
 
-QUOTA = 1 << 16  # events between two looks at the keyboard and the clock: about 20 ms
+QUOTA = 1 << 16  # events between two looks at the keyboard and the clock: about 20 ms,
+QUOTA_OF_SUMS = 1 << 21  # and, where they are summed, so quickly that threads would not be worth starting: 20 to 200 ms
 EXECUTORS = ("auto", "ordered", "windowed")
 LARGE = 1000  # neurons: see `executor`
 
@@ -269,7 +270,8 @@ class Simulation:
         """Let an executor handle all events before `end`."""
         try:
             executor.open(*self._engine.time)
-            while (code := executor.run(*end, QUOTA)) == _core.PAUSED_CODE:
+            quota = QUOTA_OF_SUMS if executor is self._windows and executor.summing else QUOTA
+            while (code := executor.run(*end, quota)) == _core.PAUSED_CODE:
                 bar.at(_elapsed(start, self._engine.time))
             if code == _core.RAN_AWAY_CODE:
                 raise RuntimeError(self._runaway_message())
