@@ -67,8 +67,8 @@ cdef void visit_all(Worker w, Bag *spikes, int32_t rank) noexcept nogil:
     cdef Flight *f = <Flight *> spikes.data
     cdef Py_ssize_t k
     for k in range(spikes.n):
-        if k + 2 * AHEAD < spikes.n:
-            fetch_row(w, <Rows> w.engine.projection[f[k + 2 * AHEAD].projection], f[k + 2 * AHEAD].cursor)
+        if k + 4 * AHEAD < spikes.n:
+            fetch_row(w, <Rows> w.engine.projection[f[k + 4 * AHEAD].projection], f[k + 4 * AHEAD].cursor)
         if k + AHEAD // 2 < spikes.n:
             fetch_sums_of(w, <Rows> w.engine.projection[f[k + AHEAD // 2].projection], &f[k + AHEAD // 2])
         if has_rank(w.plan, <Rows> w.engine.projection[f[k].projection], rank):
