@@ -43,7 +43,7 @@ def brunel_case(synapse):
         200.0,
         100.0,
         WINDOWS,
-        peers={"nest": 100.0, "nest, 2 threads": 100.0, "brian2": 200.0},
+        peers={"nest": 100.0, "nest, 2 threads": 100.0, "nest precise": 50.0, "brian2": 200.0},
         description=dict(network="brunel", synapse=synapse),
     )
 
@@ -113,12 +113,14 @@ DRAWN = dict(weight=es.Normal(50.0, 5.0, low=0.0), delay=es.Uniform(1.0, 20.0))
 
 CASES = {
     "cuba 4000": cuba_case(4000, dict.fromkeys(("nest", "nest, 2 threads", "nest precise", "brian2"), 1000.0)),
-    "cuba 40000": cuba_case(40_000, {"nest": 200.0, "nest, 2 threads": 200.0, "brian2": 1000.0}, big=True),
+    "cuba 40000": cuba_case(
+        40_000, {"nest": 200.0, "nest, 2 threads": 200.0, "nest precise": 50.0, "brian2": 1000.0}, big=True
+    ),
     "brunel delta": brunel_case("delta"),
     "brunel exponential": brunel_case("exponential"),
     "sparse 100000, 1 Hz": sparse_case(100_000, 1.0, {"nest": 200.0, "nest, 2 threads": 200.0, "brian2": 1000.0}),
     "sparse 100000, 0.1 Hz": sparse_case(100_000, 0.1, {"nest": 200.0, "nest, 2 threads": 200.0, "brian2": 1000.0}),
-    "sparse 1000000, 1 Hz": sparse_case(1_000_000, 1.0, {"brian2": 1000.0}, ours=WINDOWS, big=True),
+    "sparse 1000000, 1 Hz": sparse_case(1_000_000, 1.0, {"nest": 50.0, "brian2": 1000.0}, ours=WINDOWS, big=True),
     "sparse 1000000, 0.1 Hz": sparse_case(1_000_000, 0.1, {"brian2": 1000.0}, ours=WINDOWS, big=True),
     "sparse 1000000, 0.01 Hz": sparse_case(1_000_000, 0.01, {}, ours=WINDOWS, big=True),
     "microcircuit 0.2": microcircuit_case(0.2, 200.0, 100.0, {"nest": 200.0, "nest, 2 threads": 200.0}),

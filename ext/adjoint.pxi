@@ -50,6 +50,7 @@ cdef class Sweep:
     cdef double **record
     cdef list spiked                                # per population: each neuron's Spike whose turn is next, with its release
     cdef double **spike
+    cdef double **start_row                         # per population: the state rows at the start
 
     def __init__(self, Engine engine, start, end, list initial, pulls, marks, records,
                  bint rates=True):
@@ -75,14 +76,18 @@ cdef class Sweep:
         for p in engine.populations:
             p.finish_tape()
             self.spiked.append(p.spiked.copy())
+            (<Population> p).telling = p.asks([rows for rows in engine.projections if (<Rows> rows).post is p])
         self.spike = pointers(self.spiked)
         self.merge()
         self.allocate()
         self.look_up(records)
+        self.start_row = pointers(initial)
         cdef Py_ssize_t i
         with nogil:
             for i in range(self.n_events):
                 self.mark(<Population> self.engine.population[self.engine.owner[self.events[i].id]], &self.events[i])
+        self.tell_arrivals()
+        with nogil:
             for i in range(self.n_events - 1, -1, -1):
                 self.back(<Population> self.engine.population[self.engine.owner[self.events[i].id]], &self.events[i])
         for p, rows, states in zip(engine.populations, initial, self.states):
@@ -97,6 +102,7 @@ cdef class Sweep:
         free(self.delay)
         free(self.record)
         free(self.spike)
+        free(self.start_row)
 
     # ---- before the sweep
 
@@ -135,7 +141,7 @@ cdef class Sweep:
             np.asarray(self.first)[p.first:p.first + p.n] = np.cumsum(mine) - mine
             rows = np.zeros((mine.sum() if p.costates else 0, p.costates))
             if p.costates:                                              # free since the start, until the end
-                rows[:, :4] = self.end.epoch, self.end.offset, self.start.epoch, self.start.offset
+                rows[:, :TIMES] = self.end.epoch, self.end.offset, self.start.epoch, self.start.offset, np.nan
             self.costates.append(rows)
         self.cursor, self.last = np.array(self.first), np.asarray(self.first) + counts - 1
         self.coefficients = [np.zeros((p.n, p.coef.shape[1])) for p in engine.populations]
@@ -185,10 +191,10 @@ cdef class Sweep:
         """A spike with its release, of which the line of the neuron's next spike told; its own line tells of the one before."""
         cdef Spike *last = <Spike *> (self.spike[p.index] + (e.id - p.first) * (sizeof(Spike) // sizeof(double)))
         cdef Spike s
-        cdef double after = last.after, u = last.u
-        memcpy(last, self.taped(e.spike), self.engine.tape.width * sizeof(double))
+        cdef double after = last.after
+        memcpy(last, self.taped(e.spike), sizeof(Spike))
         s = last[0]
-        s.after, s.u = after, u
+        s.after = after
         return s
 
     cdef inline Costate *row(self, Population p, int64_t k) noexcept nogil:
@@ -200,11 +206,46 @@ cdef class Sweep:
     cdef void mark(self, Population p, const Event *e) noexcept nogil:
         """Forward: the time of a breakpoint, and until when the neuron is refractory after it."""
         cdef int64_t k = self.cursor[e.id]
+        cdef Py_ssize_t j = e.id - p.first
+        cdef Costate *n = self.row(p, k)
+        cdef Costate *next = self.row(p, k + 1)
         if p.costates == 0:
             return
-        self.row(p, k).at = e.at
-        self.row(p, k + 1).free = later(e.at, p.refractory(p.q(e.id - p.first))) if e.spike >= 0 else self.row(p, k).free
+        n.at = e.at
+        next.free, next.told = n.free, n.told
+        if e.spike >= 0:
+            next.free = later(e.at, p.refractory(p.q(j)))
+            next.told = p.tell(n, p.q(j), <const Neuron *> (self.start_row[p.index] + j * p.width))
         self.cursor[e.id] = k + 1
+
+    cdef tell_arrivals(self):
+        """Forward once more, where refractory neurons need to know of arrivals."""
+        cdef Py_ssize_t i
+        cdef int64_t k
+        cdef Event *e
+        cdef Rows rows
+        np.asarray(self.cursor)[:] = self.first             # `next_breakpoint` looks from there on
+        for projection in self.engine.projections:
+            rows = projection
+            for i in range(self.n_events if rows.post.telling else 0):
+                e = &self.events[i]
+                if e.spike >= 0 and self.engine.owner[e.id] == rows.pre:
+                    for k in range(rows.start(e.id), rows.stop(e.id)):
+                        self.tell_arrival(rows.post, rows.target[k], later(e.at, value(rows.delays, k)),
+                                          rows.post.tell_arrival(rows.port, value(rows.weights, k)))
+        np.asarray(self.cursor)[:] = self.last
+
+    cdef void tell_arrival(self, Population post, int32_t j, Time t, double what) noexcept nogil:
+        cdef Costate *n = self.next_breakpoint(post, post.first + j, t)
+        cdef Costate *first = self.row(post, self.first[post.first + j])
+        cdef Costate *earlier
+        if what != 0.0 and before(t, n.free) and before(t, self.end):
+            while n != first:                               # the one after the neuron's spike
+                earlier = <Costate *> (<double *> n - post.costates)
+                if not same(earlier.free, n.free):
+                    break
+                n = earlier
+            n.told += what
 
     # ---- the sweep
 
@@ -238,7 +279,7 @@ cdef class Sweep:
                 elif kind >= 0:
                     self.step[p.index][kind * p.n + j] = p.step_back(<Costate *> n, q, g, self.marks[e.mark, 4])
             self.cursor[e.id] -= 1
-            memcpy(<double *> self.row(p, self.cursor[e.id]) + HEAD, n + HEAD, (p.costates - HEAD) * sizeof(double))
+            memcpy(<double *> self.row(p, self.cursor[e.id]) + TIMES, n + TIMES, (p.costates - TIMES) * sizeof(double))
         if e.spike >= 0:
             self.times_view[e.spike] = G
 

@@ -11,17 +11,18 @@
 # rates are sums over the same places: -dL/da = sum (put in) * (costate differentiated by -a), likewise for b. The
 # differentiated costates travel with the costates themselves, by -d kappa(a, b, t)/da = kappa3(a, a, b, t).
 
-cdef struct Spike:                  # the tape: 32 bytes for each spike, 40 if a model asks for the last
+cdef struct Spike:                  # the tape: 32 bytes for each spike
     double offset                   # [ms]
     int32_t epoch                   # [ms], counted from that of the start
     int32_t id                      # global; ~id (negative) if an arrival, a release or the start made the neuron spike, no drift
     double before                   # `closing` just before the spike [mV/ms]
-    double after, u                 # `slope` just after release [mV/ms], and the membrane then [mV]. On the tape these are of the
-                                    # neuron's spike before this one: its release was over when the line was written
+    double after                    # `slope` just after release [mV/ms]. On the tape it is of the neuron's spike before this one:
+                                    # its release was over when the line was written
 
 cdef struct Costate:                # head of every costate row, as Neuron is of every state row
     Time at                         # valid just before the event of this time: the neuron's own spike, an observation, the end
-    Time free                       # end of the refractoriness that precedes it
+    Time free                       # end of the refractoriness that precedes it,
+    double told                     # and what the model asked to know of the spike that it follows (`Population.tell`)
     double u, a                     # dL/du [1/mV]; its derivative by -a; while refractory, by the value u is clamped at
     double released                 # dL/du just after the coming release; 0 if the neuron is free
     double late                     # dL/d(time of the coming release) of a spike that it sets off; 0 if the neuron is free
@@ -42,7 +43,8 @@ cdef struct Stretch:                # of a neuron's life, without events
     bint rates                      # are derivatives by rates wanted? They cost two thirds of the time
 
 cdef enum:
-    WIDEST_COSTATE = 32             # doubles of the widest row
+    TIMES = 5                       # doubles of a Costate that are known before the sweep
+    WIDEST_COSTATE = 32             # of the widest row
 
 cdef inline Time spike_time(const Spike *s, Time start) noexcept nogil:
     return at_time(start.epoch + s.epoch, s.offset)

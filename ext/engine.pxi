@@ -101,8 +101,7 @@ cdef class Engine:
 
     def write_tape(self):
         """From now on, keep what gradients need of each spike."""
-        asked = any([p.asks_release([rows for rows in self.projections if rows.post is p]) for p in self.populations])
-        self.taping, self.tape = True, Log(sizeof(Spike) // sizeof(double) - (not asked))
+        self.taping, self.tape = True, Log(sizeof(Spike) // sizeof(double))
         for p in self.populations:
             p.write_tape(self.now.epoch)
 

@@ -108,6 +108,7 @@ cdef class Population:
     cdef bint is_source                         # nothing can reach it
     cdef double direction                       # +1: rising crossings are sought; -1: falling ones (see `wait`)
     cdef double[:, ::1] step_times, step_values # injected current: times (K, 2), values (K, 1 or n) [pA]
+    cdef bint telling                           # see `asks`
     cdef bint taping                            # a tape is written,
     cdef bint replaying                         # and the model `replays`,
     cdef double tape_epoch                      # from here on [ms]
@@ -232,12 +233,11 @@ cdef class Population:
                            bint refractory) noexcept nogil:
         """An arrival d.t of free time before n.at, and, if the neuron is refractory then, by `resting` earlier still."""
 
-    cdef double release_back(self, const Costate *n, const double *q, const Spike *s, double u) noexcept nogil:
-        """dL/d(time of release). u: the membrane then, if the model asks for it."""
+    cdef double release_back(self, const Costate *n, const double *q, const Spike *s) noexcept nogil:
+        """dL/d(time of release)."""
         return release_membrane_back(n, s, self.mode)
 
-    cdef double reset_back(self, Costate *n, const double *q, double *g, const Spike *s, double G, double O,
-                           double u) noexcept nogil:
+    cdef double reset_back(self, Costate *n, const double *q, double *g, const Spike *s, double G, double O) noexcept nogil:
         """The transpose of `reset`: G is dL/d(time of the spike), of which O is dL/d(time of release). Returns dL/d(time)."""
         return G
 
@@ -245,10 +245,18 @@ cdef class Population:
         """Do the transposed formulas need the states, `past`, because the model is not linear? Then they are recorded."""
         return False
 
-    def asks_release(self, list incoming):
-        """Must the tape tell `Spike.u`? It costs eight bytes more for each spike of the network. incoming: the projections
-        onto this population."""
+    def asks(self, list incoming):
+        """Does the sweep have to find out what the tape does not say of a release, `Costate.told`? incoming: projections."""
         return False
+
+    cdef double tell(self, const Costate *n, const double *q, const Neuron *start) noexcept nogil:
+        """That of the release after a spike; n: just before it, with what was told of the release before, NAN if there was none;
+        start: the initial state."""
+        return 0.0
+
+    cdef double tell_arrival(self, int port, double w) noexcept nogil:
+        """What an arrival at the refractory neuron adds to it."""
+        return 0.0
 
     cdef void start_back(self, const Costate *n, const double *q, double *g, const Neuron *s, double *states) noexcept nogil:
         """What the initial state s contributes to g; and dL/d(state) of each state."""
@@ -383,9 +391,9 @@ cdef class Population:
         self.recede(n, q, t, rates)
         if same(n.free, n.at):
             n.released, n.late = n.u, n.pull
-        O = n.late + self.release_back(n, q, s, s.u)
+        O = n.late + self.release_back(n, q, s)
         n.released = n.late = n.pull = 0.0
-        return self.reset_back(n, q, g, s, G + O, O, s.u)
+        return self.reset_back(n, q, g, s, G + O, O)
 
     # ---- the tape
 
@@ -406,7 +414,7 @@ cdef class Population:
 
     cdef inline void keep_release(self, Py_ssize_t j, const Neuron *s, const double *q) noexcept nogil:
         """Neuron j at the end of refractoriness is s."""
-        self.last(j).after, self.last(j).u = self.slope(s, q), (<const double *> s)[HEAD]
+        self.last(j).after = self.slope(s, q)
 
     cdef void note_release(self, const Neuron *s, const double *q) noexcept nogil:
         """s has come to the end of refractoriness: is it a neuron, and no copy of one?"""

@@ -114,8 +114,7 @@ cdef class AdaptivePopulation(Population):
             s.I_stc += p.q_stc
             s.h += p.q_sfa
 
-    cdef double reset_back(self, Costate *n, const double *q, double *g, const Spike *spike, double G, double O,
-                           double u) noexcept nogil:
+    cdef double reset_back(self, Costate *n, const double *q, double *g, const Spike *spike, double G, double O) noexcept nogil:
         cdef AdaptiveCostate *s = <AdaptiveCostate *> n
         cdef const AdaptiveCoef *p = <const AdaptiveCoef *> q
         cdef AdaptiveCoef *gradient = <AdaptiveCoef *> g
@@ -129,9 +128,9 @@ cdef class AdaptivePopulation(Population):
         if self.mode == EDGE:
             G += p.k * p.q_stc * n.u
         elif self.mode == SUBTRACT and drifted(spike):      # u = c + h - c
-            gradient.a -= u * n.a
+            gradient.a -= n.told * n.a
             s.h.p += n.u
-            G -= p.b_sfa * u * n.u
+            G -= p.b_sfa * n.told * n.u
         reset_membrane_back(n, &gradient.c, &gradient.r, &gradient.a, p.c, p.r, self.mode, spike, G)
         if drifted(spike):                                  # dt = (dc + dh - du)/(u' - h')
             s.h.p += G / spike.before
@@ -150,8 +149,15 @@ cdef class AdaptivePopulation(Population):
         put_in(&s.stc, x.I_stc, p.k, &gradient.a, &gradient.b_stc, &gradient.k)
         states[0], states[1], states[2], states[3], states[4], states[5] = n.u, s.ex.p, s.i.p, s.e.p, s.stc.p, s.h.p
 
-    def asks_release(self, list incoming):
+    def asks(self, list incoming):
         return self.mode == SUBTRACT
+
+    cdef double tell(self, const Costate *n, const double *q, const Neuron *start) noexcept nogil:
+        """h at the spike, before it jumps."""
+        cdef const AdaptiveCoef *p = <const AdaptiveCoef *> q
+        if isnan(n.told):
+            return (<const AdaptiveState *> start).h * exp(-p.b_sfa * elapsed(start.at, n.at))
+        return (n.told + p.q_sfa) * exp(-p.b_sfa * (p.t_ref + elapsed(n.free, n.at)))
 
     cdef double refractory(self, const double *q) noexcept nogil:
         return (<const AdaptiveCoef *> q).t_ref

@@ -76,8 +76,7 @@ cdef class DeltaPopulation(Population):
         cdef const DeltaCoef *p = <const DeltaCoef *> q
         reset_membrane(&(<DeltaState *> n).u, p.c, p.r, self.mode, falls)
 
-    cdef double reset_back(self, Costate *n, const double *q, double *g, const Spike *s, double G, double O,
-                           double u) noexcept nogil:
+    cdef double reset_back(self, Costate *n, const double *q, double *g, const Spike *s, double G, double O) noexcept nogil:
         cdef const DeltaCoef *p = <const DeltaCoef *> q
         cdef DeltaCoef *gradient = <DeltaCoef *> g
         gradient.t_ref += O

@@ -113,8 +113,7 @@ cdef class DoubleExpPopulation(Population):
         cdef const DoubleExpCoef *p = <const DoubleExpCoef *> q
         reset_membrane(&(<DoubleExpState *> n).u, p.c, p.r, self.mode, falls)
 
-    cdef double reset_back(self, Costate *n, const double *q, double *g, const Spike *s, double G, double O,
-                           double u) noexcept nogil:
+    cdef double reset_back(self, Costate *n, const double *q, double *g, const Spike *s, double G, double O) noexcept nogil:
         cdef const DoubleExpCoef *p = <const DoubleExpCoef *> q
         cdef DoubleExpCoef *gradient = <DoubleExpCoef *> g
         gradient.t_ref += O

@@ -15,7 +15,6 @@ cdef struct FlyCostate:
 
 @cython.final
 cdef class FlyPopulation(Population):
-    cdef bint jumps                     # may u jump while refractory? See `asks_release`
 
     def coefficients(self, dict p):
         return [1.0 / p["tau_m"], 1.0 / p["tau_syn"], p["V_th"] - p["E_L"], p["V_reset"] - p["E_L"], p["t_ref"]]
@@ -100,13 +99,12 @@ cdef class FlyPopulation(Population):
         (<FlyState *> n).u = (<const FlyCoef *> q).r
         (<FlyState *> n).g = 0.0
 
-    cdef double release_back(self, const Costate *n, const double *q, const Spike *s, double u) noexcept nogil:
+    cdef double release_back(self, const Costate *n, const double *q, const Spike *s) noexcept nogil:
         cdef const FlyCoef *p = <const FlyCoef *> q
-        cdef double g = s.after / p.a + (u if self.jumps else p.r)      # it has stood still as well
+        cdef double g = s.after / p.a + p.r + n.told        # it has stood still as well
         return (<const FlyCostate *> n).g.p * p.b * g - n.released * s.after
 
-    cdef double reset_back(self, Costate *n, const double *q, double *g, const Spike *s, double G, double O,
-                           double u) noexcept nogil:
+    cdef double reset_back(self, Costate *n, const double *q, double *g, const Spike *s, double G, double O) noexcept nogil:
         cdef const FlyCoef *p = <const FlyCoef *> q
         cdef FlyCoef *gradient = <FlyCoef *> g
         gradient.t_ref += O
@@ -125,12 +123,17 @@ cdef class FlyPopulation(Population):
     def costate_width(self):
         return sizeof(FlyCostate) // sizeof(double)
 
-    def asks_release(self, list incoming):
-        """u at release is V_reset, unless jumps meet the refractory membrane."""
+    def asks(self, list incoming):
         cdef Rows rows
         t_ref = np.broadcast_to(self.coef[:, 4], self.n)
-        self.jumps = any(rows.port == 1 and np.any(t_ref[rows.indices] > 0.0) for rows in incoming)
-        return self.jumps
+        return any(rows.port == 1 and np.any(t_ref[rows.indices] > 0.0) for rows in incoming)
+
+    cdef double tell(self, const Costate *n, const double *q, const Neuron *start) noexcept nogil:
+        """By how much jumps move the membrane while it is refractory."""
+        return 0.0
+
+    cdef double tell_arrival(self, int port, double w) noexcept nogil:
+        return w if port == 1 else 0.0
 
     cdef double refractory(self, const double *q) noexcept nogil:
         return (<const FlyCoef *> q).t_ref

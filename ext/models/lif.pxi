@@ -120,8 +120,7 @@ cdef class LIFPopulation(Population):
         cdef const LIFCoef *p = <const LIFCoef *> q
         reset_membrane(&(<LIFState *> n).u, p.c, p.r, self.mode, falls)
 
-    cdef double reset_back(self, Costate *n, const double *q, double *g, const Spike *s, double G, double O,
-                           double u) noexcept nogil:
+    cdef double reset_back(self, Costate *n, const double *q, double *g, const Spike *s, double G, double O) noexcept nogil:
         cdef const LIFCoef *p = <const LIFCoef *> q
         cdef LIFCoef *gradient = <LIFCoef *> g
         gradient.t_ref += O

@@ -129,11 +129,10 @@ cdef class QIFPopulation(Population):
     cdef void reset(self, Neuron *n, const double *q, bint falls) noexcept nogil:
         (<QIFState *> n).V = (<const QIFCoef *> q).r
 
-    cdef double release_back(self, const Costate *n, const double *q, const Spike *s, double u) noexcept nogil:
+    cdef double release_back(self, const Costate *n, const double *q, const Spike *s) noexcept nogil:
         return (<const QIFCostate *> n).late
 
-    cdef double reset_back(self, Costate *n, const double *q, double *g, const Spike *s, double G, double O,
-                           double u) noexcept nogil:
+    cdef double reset_back(self, Costate *n, const double *q, double *g, const Spike *s, double G, double O) noexcept nogil:
         (<QIFCoef *> g).t_ref += O
         (<QIFCoef *> g).r += n.u
         n.u, (<QIFCostate *> n).late, (<QIFCostate *> n).G = 0.0, 0.0, G
