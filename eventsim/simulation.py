@@ -140,6 +140,8 @@ class Simulation:
         engine = build(network, self.seed, weight_dtype, start, builders)
         self._begin(network.snapshot(), engine, start, weight_dtype, executor, threads)
         self._set_out(record_spikes, record_V)
+        if self._choose() is self._windows:
+            self._windows.survey()
         self._wall["build"] = time.perf_counter() - began
 
     def _set_out(self, record_spikes: Any, record_V: Any) -> None:

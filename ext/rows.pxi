@@ -52,9 +52,9 @@ cdef class Rows:
     def in_degree(self):
         """The largest number of synapses onto one target."""
         if self.degree is None:
-            count = np.zeros(self.post.n, np.int64)
-            for start in range(0, len(self.indices), 1 << 20):
-                count += np.bincount(self.indices[start:start + (1 << 20)], minlength=self.post.n)
+            count, part = np.zeros(self.post.n, np.int64), max(1 << 20, 4 * self.post.n)     # copies of part of them
+            for start in range(0, len(self.indices), part):
+                count += np.bincount(self.indices[start:start + part], minlength=self.post.n)
             self.degree = int(count.max(initial=0))
         return self.degree
 

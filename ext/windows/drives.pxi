@@ -40,22 +40,29 @@ cdef void add_drive(Worker w, const Background *d, Rows rows, Population p, Sums
         add_arrivals(w, p, s, all)
 
 cdef void recollect_drive(Worker w, const Background *d, Rows rows) noexcept nogil:
+    """What sources bring to neurons whose arrivals are taken one by one."""
     cdef const uint64_t *exact = (<Sums> w.plan.sums[rows.post.index]).exact
-    cdef const int32_t *target = rows.targets() + d.synapse
+    cdef int32_t target[CHUNK]
+    cdef int32_t at[CHUNK]
+    cdef int64_t start, i, n
+    for start from 0 <= start < d.n by CHUNK:
+        n = min(d.n - start, CHUNK)
+        for i in range(n):
+            target[i] = rows.target[d.synapse + d.source[start + i]]
+        for i in range(find(n, target, exact, at)):
+            recollect_from(w, d, rows, start + at[i])
+
+cdef void recollect_from(Worker w, const Background *d, Rows rows, int64_t k) noexcept nogil:
+    cdef int64_t synapse = d.synapse + d.source[k]
     cdef double behind = w.end_offset - earlier_by(w.plan.limit, d.delay).offset
-    cdef Incoming *arrival
-    cdef int64_t k
-    cdef int32_t j
-    for k in range(d.n):
-        j = target[d.source[k]]
-        if exact[j >> 6] >> (j & 63) & 1 and value(rows.weights, d.synapse + d.source[k]) != 0.0:
-            arrival = <Incoming *> w.add(&w.separate, sizeof(Incoming))
-            if arrival == NULL:
-                return
-            arrival.offset = min(max(d.time[k] + behind, w.plan.start.offset), 1.0 - 2.0 ** -53)
-            arrival.w = value(rows.weights, d.synapse + d.source[k])
-            arrival.source, arrival.projection = <uint32_t> (d.first + d.source[k]), d.projection
-            arrival.target, arrival.cursor = j, 0
+    cdef Incoming *arrival = NULL
+    if value(rows.weights, synapse) != 0.0:
+        arrival = <Incoming *> w.add(&w.separate, sizeof(Incoming))
+    if arrival != NULL:
+        arrival.offset = min(max(d.time[k] + behind, w.plan.start.offset), 1.0 - 2.0 ** -53)
+        arrival.w = value(rows.weights, synapse)
+        arrival.source, arrival.projection = <uint32_t> (d.first + d.source[k]), d.projection
+        arrival.target, arrival.cursor = rows.target[synapse], 0
 
 cdef void end_drives(Worker w) noexcept nogil:
     cdef Background *d = <Background *> w.drives.data

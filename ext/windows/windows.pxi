@@ -225,6 +225,18 @@ cdef class Windows:
 
     # ---- taking over from the engine, and handing back
 
+    def survey(self):
+        """Find out how synapses are to be dealt with. The first time it looks at all of them."""
+        for rows in self.engine.projections:
+            (<Rows> rows).look_at_order()
+            (<Rows> rows).summed = self.plan.sums[rows.post.index] != NULL and rows.port == 0
+            (<Rows> rows).visited = ((<Rows> rows).summed and rows.shortest > 0.0
+                                     and rows.segment(self.longest) >= LONG_SEGMENT)
+        for sums in self.sums:
+            rows = [r for r in self.engine.projections if (<Rows> r).post is sums.p and (<Rows> r).summed]
+            sums.set_dense(poisson_arrivals(self.engine, sums.p) * self.longest > DENSE * sums.p.n)
+            sums.set_quanta(max([r.largest for r in rows], default=0.0), self.longest, sum(r.in_degree for r in rows))
+
     def open(self, double epoch, double offset):
         """Take over the spikes in flight and the alarms, at a given time."""
         cdef Flights flights = self.engine.flights
@@ -235,17 +247,9 @@ cdef class Windows:
         cdef Population p
         cdef Plan *plan = &self.plan
         cdef Worker worker
-        for rows in self.engine.projections:
-            (<Rows> rows).look_at_order()
-            (<Rows> rows).summed = plan.sums[rows.post.index] != NULL and rows.port == 0
-            (<Rows> rows).visited = ((<Rows> rows).summed and rows.shortest > 0.0
-                                     and rows.segment(self.longest) >= LONG_SEGMENT)
+        self.survey()
         self.opened = self.engine.spikes.n
         start_drives(self)
-        for sums in self.sums:
-            rows = [r for r in self.engine.projections if (<Rows> r).post is sums.p and (<Rows> r).summed]
-            sums.set_dense(poisson_arrivals(self.engine, sums.p) * self.longest > DENSE * sums.p.n)
-            sums.set_quanta(max([r.largest for r in rows], default=0.0), self.longest, sum(r.in_degree for r in rows))
         plan.restless = bool(self.lagging) or any((<Sums> sums).dense for sums in self.sums)
         rows = [self.engine.projections[i] for indices in self.engine.outgoing for i in indices]
         plan.prompt = any((<Population> self.engine.populations[r.pre]).is_source and r.shortest < self.longest for r in rows)
