@@ -6,6 +6,7 @@ cdef void receive(Worker w, Bag *mail, int32_t rank) noexcept nogil:
     cdef Py_ssize_t i, k
     cdef bint cut = before(w.plan.limit, w.start_of(w.plan.window + 1))
     for k in range(mail.n):
+        prefetch(&arrival[k + 3 * CHUNK])
         if k + 2 * CHUNK < mail.n:
             fetch_seat(w, &arrival[k + 2 * CHUNK])
         if not has_rank(w.plan, <Rows> w.engine.projection[arrival[k].projection], rank):

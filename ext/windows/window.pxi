@@ -14,7 +14,8 @@
 # and, for each rank,
 #   deliver    arrivals at its neurons are added up, or hung on them;
 #   sweep      neurons with sums come to the end of the window, if they cannot spike in it (sweep.pxi);
-#   fall_back  all others with arrivals, or an alarm that rings, live through the window; spikes are sent;   -- barrier --
+#   fall_back  all others with arrivals, or an alarm that rings, live through the window;     -- barrier, if there are ranks --
+#   dispatch   their spikes are sent;                                                                        -- barrier --
 # and then
 #   exchange   (one thread) spikes are recorded, and taped, in the order of time; the next window in which anything is due
 #              is found.                                                                                     -- barrier --
@@ -66,19 +67,21 @@ cdef void sweep(Worker w, int32_t rank) noexcept nogil:
         recollect_all(w, rank)
 
 cdef void fall_back(Worker w, int32_t rank) noexcept nogil:
-    """All others live through the window: they take their arrivals one by one, and spike. Spikes are sent."""
+    """All others live through the window: they take their arrivals one by one, and spike."""
     cdef Touch *touched = <Touch *> w.touched.data
-    cdef Bag *looks = &w.slot(w.plan.window).neurons
     cdef Py_ssize_t k
     for k in range(w.touched.n):
         if k + AHEAD < w.touched.n:
             fetch(w, <Population> w.engine.population[touched[k + AHEAD].who.population], &touched[k + AHEAD])
         if w.plan.rank[touched[k].who.population] == rank:
             live_or_watch(w, <Population> w.engine.population[touched[k].who.population], &touched[k])
-    ring_all(w, looks, w.looks, rank)
+    ring_all(w, &w.slot(w.plan.window).neurons, w.looks, rank)
+
+cdef void dispatch(Worker w, int32_t rank) noexcept nogil:
+    """Spikes are sent; where there are ranks, perhaps to lists of this very window, in which nobody must be reading."""
     depart(w)
     if rank == w.plan.ranks - 1:
-        w.empty(looks, w.looks, sizeof(Touched))
+        w.empty(&w.slot(w.plan.window).neurons, w.looks, sizeof(Touched))
         w.touches += w.touched.n
         w.next = w.next_window()
 

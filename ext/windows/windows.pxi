@@ -151,10 +151,11 @@ cdef class Windows:
                 meet(&self.plan.barrier)
             for rank in range(self.plan.ranks):
                 deliver(<Worker> self.worker[k], rank)
-                if self.plan.ranks > 1:
-                    meet(&self.plan.barrier)
                 sweep(<Worker> self.worker[k], rank)
                 fall_back(<Worker> self.worker[k], rank)
+                if self.plan.ranks > 1:
+                    meet(&self.plan.barrier)
+                dispatch(<Worker> self.worker[k], rank)
                 meet(&self.plan.barrier)
             if k == 0:
                 exchange_spikes(self)
