@@ -100,8 +100,7 @@ cdef class AmpaNmdaPopulation(Population):
     cdef void reset(self, Neuron *n, const double *q, bint falls) noexcept nogil:
         (<AmpaNmdaState *> n).u = (<const AmpaNmdaCoef *> q).r
 
-    cdef double reset_back(self, Costate *n, const double *q, double *g, const Spike *s, double G, double O,
-                           double u) noexcept nogil:
+    cdef double reset_back(self, Costate *n, const double *q, double *g, const Spike *s, double G, double O) noexcept nogil:
         cdef const AmpaNmdaCoef *p = <const AmpaNmdaCoef *> q
         cdef AmpaNmdaCoef *gradient = <AmpaNmdaCoef *> g
         gradient.t_ref += O
