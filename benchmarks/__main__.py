@@ -59,18 +59,26 @@ def main():
         cases += meant
 
     rows = []
-    for case in cases:
-        simulators = [*CASES[case].ours, *(CASES[case].peers if options.peers else ())]
-        runs = {simulator: [] for simulator in simulators}
-        for _ in range(options.repeat):  # interleaved: a busy minute of the machine hits all simulators alike
-            for simulator in simulators:
-                if len(runs[simulator]) < options.repeat:
-                    runs[simulator] += run(case, simulator, options.repeat)
-        new = [summary(case, simulator, runs[simulator]) for simulator in simulators if runs[simulator]]
-        compare(new)
-        rows += new
-        print(*table(new), "", sep="\n", flush=True)
-    save(options.name, rows)
+    try:
+        for case in cases:
+            rows += measured(case, options)
+            print(*table([row for row in rows if row["case"] == case]), "", sep="\n", flush=True)
+    finally:  # whatever stopped it, what has been measured is kept
+        if rows:
+            save(options.name, rows)
+
+
+def measured(case, options):
+    """The rows of a case."""
+    simulators = [*CASES[case].ours, *(CASES[case].peers if options.peers else ())]
+    runs = {simulator: [] for simulator in simulators}
+    for _ in range(options.repeat):  # interleaved: a busy minute of the machine hits all simulators alike
+        for simulator in simulators:
+            if len(runs[simulator]) < options.repeat:
+                runs[simulator] += run(case, simulator, options.repeat)
+    rows = [summary(case, simulator, runs[simulator]) for simulator in simulators if runs[simulator]]
+    compare(rows)
+    return rows
 
 
 def run(case, simulator, repeat):
@@ -89,7 +97,7 @@ def run(case, simulator, repeat):
     data = str(ROOT / "networks" / "data")
     try:
         return peers.run(name, HERE / f"peer_{name}.py", **job, variant=variant, threads=threads, repeat=repeat, data=data)
-    except peers.Unavailable as reason:
+    except (peers.Unavailable, RuntimeError) as reason:  # it cannot be had here, or it stopped
         print(f"{case}: {reason}", file=sys.stderr)
         return []
 

@@ -1,4 +1,4 @@
-"""Draws scaling.png from results/scaling.json: time against events, for a million neurons that fire ever less often."""
+"""Draws scaling.png from results/large.json: time against events, for a million neurons that fire ever less often."""
 
 import json
 from pathlib import Path
@@ -6,11 +6,12 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 HERE = Path(__file__).parent
-record = json.loads((HERE / "results" / "scaling.json").read_text())
+record = json.loads((HERE / "results" / "large.json").read_text())
+measured = [row for row in record["rows"] if row["case"].startswith("sparse 1000000")]
 
 figure, axes = plt.subplots(figsize=(5.5, 3.8), layout="constrained")
 for simulator, marker in (("eventsim windowed", "o"), ("eventsim windowed, 2 threads", "s"), ("brian2", "^")):
-    rows = sorted((row for row in record["rows"] if row["simulator"] == simulator), key=lambda row: row["events"])
+    rows = sorted((row for row in measured if row["simulator"] == simulator), key=lambda row: row["events"])
     seconds = [1e-3 * row["duration"] for row in rows]  # of biological time
     events = [row["events"] / s for row, s in zip(rows, seconds, strict=True)]
     walls = [row["wall"] / s for row, s in zip(rows, seconds, strict=True)]

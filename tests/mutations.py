@@ -24,6 +24,7 @@ TESTS = ("test_queue.py", "test_times.py", "test_solver.py", "test_models.py", "
 
 
 GRADIENT = ("test_gradient_properties.py", "test_gradient.py")
+WINDOWS = ("test_sums.py", "test_windows.py", "test_poisson.py")
 
 
 class Mutation(NamedTuple):
@@ -90,6 +91,18 @@ MUTATIONS = [
     Mutation("input times without the consequences", "ext/adjoint.pxi", "self.times_view[e.spike] = G", "self.times_view[e.spike] = self.pulls[e.spike]", GRADIENT),
     Mutation("capacitance counted twice", "ext/costate.pxi", "    g_k[0] += x * c.p / k\n\ncdef inline Pull current_pull", "    g_k[0] += x * c.p\n\ncdef inline Pull current_pull", GRADIENT),
     Mutation("arrivals after the end", "ext/adjoint.pxi", "            if not before(t, self.end):\n                break ", "            if False:\n                break ", GRADIENT),
+    Mutation("pull of a spike at the release lost on the way", "ext/population.pxi", "                n.late = n.pull\n", "                n.late = 0.0\n", GRADIENT),
+    Mutation("jumps of a refractory membrane unknown to the sweep", "ext/adjoint.pxi", "            n.told += what", "            n.told += 0.0", GRADIENT),
+    Mutation("elevation of the threshold without its jumps", "ext/models/adaptive.pxi", "return (n.told + p.q_sfa) *", "return n.told *", GRADIENT),
+    Mutation("bound without arrivals", "ext/windows/sums.h", "* f->k_0[l]) + more;", "* f->k_0[l]);", WINDOWS),
+    Mutation("bound of jumps without arrivals", "ext/windows/sums.h", "larger(u, v) + x->M_ex[l];", "larger(u, v);", WINDOWS),
+    Mutation("one effect for arrivals at many times", "ext/windows/deliver.pxi", "(n > 0 and x[0] != x[n - 1])", "False", WINDOWS),
+    Mutation("arrivals of the last whole vector only", "ext/windows/sums.h", "const int64_t k = i < n ? i : 0;\n        const LIFRow", "const int64_t k = 0;\n        const LIFRow", WINDOWS),
+    Mutation("drive found once more at the wrong time", "ext/windows/drives.pxi", "d.time[k] + behind", "d.time[k]", WINDOWS),
+    Mutation("ranks ignored", "ext/windows/length.pxi", "* (1.0 - 2.0 ** -40) < length\n", "* (1.0 - 2.0 ** -40) < 0.0\n", WINDOWS),
+    Mutation("delay of a millisecond taken for none", "ext/windows/send.pxi", "undelayed and wait[i] < 0.5 and", "undelayed and", WINDOWS),
+    Mutation("window of an arrival rounded up", "ext/windows/send.h", "floor(o * per_ms)", "ceil(o * per_ms)", WINDOWS),
+    Mutation("sources do not lag between runs", "ext/windows/drives.pxi", "earlier_by(w.plan.limit, d.delay)\n    d.n", "w.plan.limit\n    d.n", WINDOWS),
 ]
 
 
