@@ -71,7 +71,18 @@ def freezing(n=80, delay=1.3):
     return net
 
 
+def scattered(n=200):
+    """Neurons that are alike; a row has many arrivals in a window, all at times of their own."""
+    net = es.Network()
+    noise = net.add("noise", n, es.Poisson(rate=800.0))
+    cells = net.add("cells", n, es.LIF(tau_syn_in=5.0), V_m=es.Uniform(-70, -56))
+    net.connect(noise, cells, es.OneToOne(), weight=200.0, delay=1.5)
+    net.connect(cells, cells, es.FixedOutDegree(60), weight=es.Normal(0.0, 20.0), delay=es.Uniform(1.1, 3.0))
+    return net
+
+
 NETWORKS = {
+    "scattered": (scattered, 20.0),
     "freezing": (freezing, 25.0),
     "ranked": (ranked, 20.0),
     "cuba": (lambda: cuba.build(0.1), 60.0),

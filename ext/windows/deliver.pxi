@@ -20,8 +20,9 @@ cdef void receive(Worker w, Bag *mail, int32_t rank) noexcept nogil:
             continue                # as in `Population.receive_row`
         if not w.plan.summing or not add_one(w, &arrival[k], <Rows> w.engine.projection[arrival[k].projection]):
             w.hang(&arrival[k])
-    for i in range(w.engine.traced.shape[0] if w.plan.summing else 0):
-        add_arrivals(w, <Population> w.engine.population[i], <Sums> w.plan.sums[i], &w.arrivals[i])
+    for i in range(w.engine.traced.shape[0]):
+        if w.arrivals[i].n:
+            add_arrivals(w, <Population> w.engine.population[i], <Sums> w.plan.sums[i], &w.arrivals[i])
 
 cdef inline bint add_one(Worker w, const Incoming *arrival, Rows rows) noexcept nogil:
     """Sum an arrival, if those of its projection are summed: many at a time."""
@@ -42,8 +43,6 @@ cdef void add_arrivals(Worker w, Population p, Sums s, Arrivals *all) noexcept n
     cdef Effects e
     cdef Resting nobody
     cdef Py_ssize_t i
-    if all.n == 0:
-        return
     nobody.bits = NULL
     for i in range(all.n if s.resting != NULL else 0):
         if s.resting[all.target[i] >> 6] >> (all.target[i] & 63) & 1:
@@ -91,8 +90,8 @@ cdef inline void visit(Worker w, Rows rows, const Flight *f) noexcept nogil:
     add_row(w, rows, rows.post, <Sums> w.plan.sums[rows.post.index], f)
 
 cdef inline void fetch_row(Worker w, Rows rows, int64_t k) noexcept nogil:
-    prefetch(&rows.target[k])
-    prefetch(&rows.target[k + TOGETHER - 1])
+    prefetch(rows.targets() + k)
+    prefetch(rows.targets() + k + TOGETHER - 1)
     prefetch_value(rows.delays, k)
     prefetch_value(rows.weights, k)
     prefetch_value(rows.weights, k + TOGETHER - 1)
