@@ -5,6 +5,7 @@ A loss sees a batch of runs through a `Response`. Here the runs are given: what 
 
 import numpy as np
 import pytest
+from scipy.integrate import trapezoid
 
 import eventsim as es
 from eventsim import losses
@@ -225,7 +226,7 @@ def test_van_rossum(network, runs):
                 (s * np.where(grid >= u, np.exp(np.minimum(u - grid, 0) / tau), 0.0) for s, u in zip(sign, t, strict=True)),
                 0 * grid,
             )
-            integral += np.trapezoid(f * f, grid) / tau
+            integral += trapezoid(f * f, grid) / tau
     loss = losses.VanRossum("out", tau)
     assert value(network, loss, runs, wanted) == pytest.approx(pairs / B, rel=1e-12)
     assert value(network, loss, runs, wanted) == pytest.approx(integral / B, rel=1e-3)  # the trapezoidal rule at jumps
@@ -269,7 +270,7 @@ def test_integral_square_error(network, runs):
     y = np.random.default_rng(5).normal(0.0, 2.0, (B, N))
     for loss, target in ((losses.IntegralSquareError("out", target=1.5), None), (losses.IntegralSquareError("out"), y)):
         wanted = 1.5 if target is None else y[:, :, None]
-        expected = np.trapezoid((V - wanted) ** 2, grid, axis=2).sum() / B
+        expected = trapezoid((V - wanted) ** 2, grid, axis=2).sum() / B
         assert value(network, loss, runs, target) == pytest.approx(expected, rel=1e-8)
         check_derivative(network, loss, runs, target, "potential")
 
