@@ -279,6 +279,7 @@ def test_a_write_that_fails_keeps_the_old_file(saved):
     assert everything(sim) == expected
     sim.save(path)
     assert everything(es.load(path)) == expected
+    del caught  # and with it the frames of the error
     gc.collect()
 
 
