@@ -190,15 +190,13 @@ def test_saved_and_loaded(tmp_path):
 
 @pytest.mark.parametrize("delay", [0.0, 0.25, 1.0, 2.0])
 def test_order_of_arrivals_at_one_instant(delay):
-    """Arrivals without delay come last, those a whole number of milliseconds later in the order of their sources: sums of
-    three numbers tell. The first synapse of source 0 has no delay."""
+    """Arrivals without delay come last, those a whole number of milliseconds later in the order of their sources: 2**53 + 1 + 1
+    is not 1 + 1 + 2**53. The first synapse of source 0 has no delay."""
     net = es.Network()
     source = net.add("source", 3, es.SpikeSource([0.5, 0.5, 0.5 + delay], [0, 1, 2]))
-    cells = net.add("cells", 2, es.AdaptiveLIF())
-    for i, j, w, d in ((0, 0, 1.0, 0.0), (0, 1, 0.1, delay), (1, 1, 0.3, delay), (2, 1, 0.7, 0.0)):
-        net.connect(source[i : i + 1], cells[j : j + 1], es.OneToOne(), weight=w, delay=d)
-    pairs = net.connect(source, cells, es.Pairs([0, 0, 1], [0, 1, 1]), weight=[1.0, 0.1, 0.3], delay=[0.0, delay, delay])
-    assert pairs is not None
+    cells = net.add("cells", 2, es.AdaptiveLIF(V_th=1e40))
+    pairs, delays = es.Pairs([0, 0, 1, 1, 2], [0, 1, 1, 1, 1]), [0.0, delay, delay, delay, 0.0]
+    net.connect(source, cells, pairs, weight=[1.0, 2.0**53, 1.0, 1.0, 1.0], delay=delays)
     ordered, windowed = both(net, 4.0, weight_dtype="float64")
     assert_same(ordered, windowed)
 
