@@ -95,7 +95,7 @@ cdef class Sums:
         self.dense = dense
         for k in range(self.workers):
             self.pools[k].first, self.pools[k].dense = <int32_t> min(k * self.share, self.p.n), dense
-            if dense and reserve(&self.pools[k], min(self.share, self.p.n - self.pools[k].first)):
+            if dense and reserve(&self.pools[k], max(min(self.share, self.p.n - self.pools[k].first), 1)):
                 raise MemoryError(f"Windows: no memory for sums of {self.p.n} neurons")
             if dense:
                 memset(self.pools[k].sums, 0, self.pools[k].capacity * sizeof(Sum))
