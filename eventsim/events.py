@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -248,7 +249,7 @@ class _PseudoSpikes:
     def __init__(self, core: Any, V: np.ndarray, resting: np.ndarray, count: int):
         p = {name: np.broadcast_to(value, core.n) for name, value in core.parameters.items()}
         self.p, self.V, self.resting, self.rank = p, V, resting, np.arange(count)
-        self.first, self.period = np.pi / 2 - np.arctan(V), np.pi / 2 - np.arctan(p["V_reset"])
+        self.first, self.period = np.pi / 2 - _arctan(V), np.pi / 2 - _arctan(p["V_reset"])
         self.waits = (resting + p["tau_m"] * self.first)[:, None] + self.rank * (p["t_ref"] + p["tau_m"] * self.period)[:, None]
 
     def back(self, d: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
@@ -262,6 +263,11 @@ class _PseudoSpikes:
             "t_ref": ranked + held,
         }
         return explicit, -all_d * self.p["tau_m"] / (1.0 + self.V**2), held
+
+
+def _arctan(x: np.ndarray) -> np.ndarray:
+    """One by one: the vector code of NumPy 1 gives the same number other bits from call to call."""
+    return np.array([math.atan(value) for value in x])
 
 
 class _Tape:
