@@ -236,10 +236,13 @@ cdef class Sweep:
         np.asarray(self.cursor)[:] = self.last
 
     cdef void tell_arrival(self, Population post, int32_t j, Time t, double what) noexcept nogil:
-        cdef Costate *n = self.next_breakpoint(post, post.first + j, t)
         cdef Costate *first = self.row(post, self.first[post.first + j])
+        cdef Costate *n
         cdef Costate *earlier
-        if what != 0.0 and before(t, n.free) and before(t, self.end):
+        if what == 0.0 or not before(t, self.end):
+            return
+        n = self.next_breakpoint(post, post.first + j, t)
+        if before(t, n.free):
             while n != first:                               # the one after the neuron's spike
                 earlier = <Costate *> (<double *> n - post.costates)
                 if not same(earlier.free, n.free):
