@@ -25,7 +25,7 @@ cdef extern from "sums.h" nogil:
         void (*effects)(int64_t n, const double *x, const int32_t *target, const double *rows, int64_t stride,
                         const double *quantum, int same, Effects *e) noexcept nogil
         void (*step)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
-                     int same, const int32_t *place, const Sum *sums, const Window *window, uint8_t *fails, double *respite) noexcept nogil
+                     int same, const Sum *const *sums, const Window *window, uint8_t *fails, double *respite) noexcept nogil
         int rates, coefficients, freezes
     const Kernel lif_kernel "eventsim_lif_kernel"
     const Kernel delta_kernel "eventsim_delta_kernel"
@@ -33,6 +33,7 @@ cdef extern from "sums.h" nogil:
     int64_t add_effects "eventsim_add" (int64_t n, const int32_t *target, const float *f32, const double *f64, int64_t stride,
                                         const Effects *e, int each, int32_t lo, int32_t hi, int32_t *place, Pool *pool,
                                         uint64_t *touched, Resting *resting)
+    void alone "eventsim_alone" (int64_t n, const double *weight, const Effects *e, Sum *sums)
     int64_t find "eventsim_find" (int64_t n, const int32_t *target, const uint64_t *bits, int32_t *at)
     int reserve "eventsim_reserve" (Pool *pool, int64_t more)
 

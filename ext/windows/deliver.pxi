@@ -24,7 +24,7 @@ cdef void receive(Worker w, Bag *mail, int32_t rank) noexcept nogil:
         if w.arrivals[i].n:
             add_arrivals(w, <Population> w.engine.population[i], <Sums> w.plan.sums[i], &w.arrivals[i])
 
-cdef inline bint add_one(Worker w, const Incoming *arrival, Rows rows) noexcept nogil:
+cdef inline bint add_one(Worker w, Incoming *arrival, Rows rows) noexcept nogil:
     """Sum an arrival, if those of its projection are summed: many at a time."""
     cdef int32_t p = rows.post.index
     cdef Arrivals *all = &w.arrivals[p]
@@ -32,6 +32,9 @@ cdef inline bint add_one(Worker w, const Incoming *arrival, Rows rows) noexcept 
         if w.plan.sums[p] != NULL:
             take_exactly(w, <Sums> w.plan.sums[p], arrival.target)
         return False
+    if (<Sums> w.plan.sums[p]).lonely and is_alone(<Sums> w.plan.sums[p], arrival.target):
+        add_alone(w, <Sums> w.plan.sums[p], rows.post, arrival)
+        return True
     all.x[all.n] = max(w.end_offset - arrival.offset, 0.0)
     all.weight[all.n], all.target[all.n] = arrival.w, arrival.target
     all.n += 1
@@ -39,15 +42,19 @@ cdef inline bint add_one(Worker w, const Incoming *arrival, Rows rows) noexcept 
         add_arrivals(w, rows.post, <Sums> w.plan.sums[p], all)
     return True
 
-cdef void add_arrivals(Worker w, Population p, Sums s, Arrivals *all) noexcept nogil:
-    cdef Effects e
-    cdef Resting nobody
+cdef void effects_of(Worker w, Population p, Sums s, Arrivals *all, Effects *e) noexcept nogil:
+    """What arrivals do to their targets, per weight."""
     cdef Py_ssize_t i
-    nobody.bits = NULL
     for i in range(all.n if s.resting != NULL else 0):
         if s.resting[all.target[i] >> 6] >> (all.target[i] & 63) & 1:
             all.x[i] = counted(all.x[i], p.row(all.target[i]), w.plan.limit)
-    p.kernel().effects(all.n, all.x, all.target, p.coefs, s.rates_stride, s.quanta, s.same, &e)
+    p.kernel().effects(all.n, all.x, all.target, p.coefs, s.rates_stride, s.quanta, s.same, e)
+
+cdef void add_arrivals(Worker w, Population p, Sums s, Arrivals *all) noexcept nogil:
+    cdef Effects e
+    cdef Resting nobody
+    nobody.bits = NULL
+    effects_of(w, p, s, all, &e)
     if not s.dense and reserve(&s.pools[w.index], CHUNK + 1):
         w.fail(NO_MEMORY, -1, w.plan.start)
         return
@@ -58,7 +65,7 @@ cdef void add_arrivals(Worker w, Population p, Sums s, Arrivals *all) noexcept n
 cdef inline void fetch_seat(Worker w, const Incoming *arrival) noexcept nogil:
     cdef int32_t p = (<Rows> w.engine.projection[arrival.projection]).post.index
     if w.plan.sums[p] != NULL:
-        prefetch(&(<Sums> w.plan.sums[p]).place[arrival.target])
+        fetch_place(<Sums> w.plan.sums[p], arrival.target)
     else:
         prefetch(w.seat(arrival))
 

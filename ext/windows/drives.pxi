@@ -113,7 +113,7 @@ cdef start_drive(Windows windows, Worker w, PoissonPopulation p, Rows rows, int3
     if d == NULL:
         raise MemoryError("Windows: no memory for the Poisson sources")
     memset(d, 0, sizeof(Background))
-    rows.visited = True
+    rows.visited, s.lonely = True, False
     d.sources = p.sources(first + begin, end - begin)
     d.rows, d.projection, d.first, d.synapse, d.delay = <void *> rows, projection, p.first + first + begin, begin, rows.shortest
     if eventsim_poisson_open(&d.sources, <double *> p.row(first + begin), p.width, HEAD):

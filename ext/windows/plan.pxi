@@ -82,6 +82,10 @@ cdef struct Arrivals:           # at neurons of one population, to be summed
     double weight[CHUNK]
     int32_t target[CHUNK]
 
+cdef struct Lone:               # neurons of one population with one arrival each
+    Arrivals all
+    Incoming *arrival[CHUNK]
+
 cdef struct Departure:
     Time time
     Touched who
@@ -104,6 +108,8 @@ cdef struct Lot:                # of neurons
     Py_ssize_t n
     int32_t ids[CHUNK]
     uint8_t commit[CHUNK]       # is there anything to commit, or is it only a look?
+    const Sum *sums[CHUNK]
+    Incoming **alone            # the only arrival of each; NULL: these are found among all others
 
 cdef struct Bag:                # a growing array
     char *data
@@ -134,6 +140,7 @@ cdef struct Plan:               # what the threads share; written while they wai
     int32_t *rank               # of each population, below `ranks`: see window.pxi
     int32_t ranks
     bint summing                # is there any?
+    bint lonely                 # and any that is lonely?
     bint proving                # see `Windows.proving`
     void **sums                 # Sums of each population; NULL: all arrivals are mail
     void **workers

@@ -167,6 +167,21 @@ static int64_t eventsim_add(int64_t n, const int32_t *target, const float *f32, 
     return pool->dense ? ADDED(1) : ADDED(0);
 }
 
+/* the sums of n neurons with a single arrival each */
+static void eventsim_alone(int64_t n, const double *weight, const Effects *e, Sum *sums)
+{
+    int64_t i;
+    for (i = 0; i < n; i++) {
+        const int inhibits = weight[i] < 0.0;
+        const int64_t membrane = in_quanta(weight[i] * e->f[2 * inhibits][i]);
+        const int64_t current = in_quanta(weight[i] * e->f[2 * inhibits + 1][i]);
+        sums[i].excitation[0] = inhibits ? 0 : membrane;
+        sums[i].excitation[1] = inhibits ? 0 : current;
+        sums[i].inhibition[0] = inhibits ? membrane : 0;
+        sums[i].inhibition[1] = inhibits ? current : 0;
+    }
+}
+
 /* Which of n synapses, CHUNK at most, have targets whose bits are set? Few: some are looked at together, without branches. */
 LANES int64_t eventsim_find(int64_t n, const int32_t *target, const uint64_t *bits, int32_t *at)
 {
@@ -232,8 +247,8 @@ typedef struct { Lane m, ex, in, k_ex, k_in, k_0; } Propagators;    /* exp(-a t)
 
 #define STEP(MODEL, NEURON, ROW)                                                                                       \
     LANES void eventsim_##MODEL##_step(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons,          \
-                                       const double *rows, int64_t stride, int same, const int32_t *place,             \
-                                       const Sum *sums, const Window *window, uint8_t *fails, double *respite)         \
+                                       const double *rows, int64_t stride, int same, const Sum *const *sums,           \
+                                       const Window *window, uint8_t *fails, double *respite)                          \
     {                                                                                                                  \
         const double q_0 = window->quantum[0], q_1 = window->quantum[1], margin = 1.0 / (1 << 30);                     \
         Lane length, wait;                                                                                             \
@@ -249,7 +264,7 @@ typedef struct { Lane m, ex, in, k_ex, k_in, k_0; } Propagators;    /* exp(-a t)
             for (l = 0; l < LANES_AT_ONCE; l++) {       /* (scattered loads are slower as vector code) */              \
                 const int32_t j = ids[i + (l < lanes ? l : 0)];                                                        \
                 const NEURON *s = (const NEURON *)neurons + j;                                                         \
-                const Sum *sum = sums + place[j];                                                                      \
+                const Sum *sum = sums[i + (l < lanes ? l : 0)];                                                        \
                 x.late[l] = (window->epoch - s->epoch) + (window->offset - s->offset);                                 \
                 x.rest[l] = (s->free_epoch - s->epoch) + (s->free_offset - s->offset);                                 \
                 x.after[l] = (s->free_epoch - window->end_epoch) + (s->free_offset - window->end_offset);              \
@@ -607,7 +622,7 @@ typedef struct {
     void (*effects)(int64_t n, const double *x, const int32_t *target, const double *rows, int64_t stride, const double *quantum,
                     int same, Effects *e);
     void (*step)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
-                 int same, const int32_t *place, const Sum *sums, const Window *window, uint8_t *fails, double *respite);
+                 int same, const Sum *const *sums, const Window *window, uint8_t *fails, double *respite);
     int rates, coefficients;                    /* of a row, the first so many matter to effects, and to steps */
     int freezes;                                /* do arrivals while refractory count from the release? */
 } Kernel;

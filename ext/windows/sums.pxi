@@ -42,6 +42,9 @@ cdef class Sums:
     cdef uint64_t *looks                        # must its threshold be looked at,
     cdef uint64_t *exact                        # are its arrivals taken one by one,
     cdef uint64_t *resting                      # may it be refractory? If arrivals wait for the release; else NULL
+    cdef uint64_t *marks                        # two words for each: has it an arrival, and another (see alone.pxi)?
+    cdef Lone *lone                             # two of each worker
+    cdef readonly bint lonely                   # is nearly every arrival the only one at its neuron?
     cdef int workers
     cdef Py_ssize_t share                       # neurons of each worker
     cdef readonly bint dense                    # see `Pool`
@@ -57,7 +60,9 @@ cdef class Sums:
         self.place = <int32_t *> calloc(n, sizeof(int32_t))
         self.pools = <Pool *> calloc(workers, sizeof(Pool))
         self.touched = <uint64_t *> calloc(4 * (n >> 6), sizeof(uint64_t))
-        if self.place == NULL or self.pools == NULL or self.touched == NULL:
+        self.marks = <uint64_t *> calloc(2 * (n >> 6), sizeof(uint64_t))
+        self.lone = <Lone *> calloc(2 * workers, sizeof(Lone))
+        if self.place == NULL or self.pools == NULL or self.touched == NULL or self.marks == NULL or self.lone == NULL:
             raise MemoryError(f"Windows: no memory for {p.n} neurons")
         for k in range(workers):
             self.pools[k].neurons, self.pools[k].width = p.rows, p.width
@@ -72,6 +77,8 @@ cdef class Sums:
         free(self.pools)
         free(self.place)
         free(self.touched)
+        free(self.marks)
+        free(self.lone)
 
     def set_quanta(self, double weight, double length, double synapses=1.0):
         """For weights up to `weight`, windows up to `length`, and at most so many synapses onto a neuron."""
@@ -121,6 +128,7 @@ cdef class Sums:
         cdef Window window
         cdef Effects e
         cdef Resting nobody
+        cdef const Sum *sums
         cdef Py_ssize_t i
         window.epoch, window.offset, window.length, window.end_epoch, window.end_offset = 0.0, 0.0, length, 0.0, length
         window.quantum[0], window.quantum[1] = self.quanta[0], self.quanta[1]
@@ -131,7 +139,7 @@ cdef class Sums:
             x = counted(before_end[i], <const Neuron *> &row[0], at_time(0.0, length)) if self.resting != NULL else before_end[i]
             self.p.kernel().effects(1, &x, &target[0], self.p.coefs, self.rates_stride, self.quanta, self.same, &e)
             add_effects(1, &target[0], NULL, &weight[i], 1, &e, True, 0, 1, self.place, &self.pools[0], self.touched, &nobody)
-        self.p.kernel().step(1, &j, &commit, &row[0], self.p.coefs, self.stride, self.same, self.place, self.pools[0].sums,
-                             &window, &fails, &respite)
+        sums = &self.pools[0].sums[self.place[0]]
+        self.p.kernel().step(1, &j, &commit, &row[0], self.p.coefs, self.stride, self.same, &sums, &window, &fails, &respite)
         self.place[0], self.touched[0], self.pools[0].n = 0, 0, 1
         return bool(fails), respite

@@ -15,28 +15,36 @@ cdef inline void mark_look(Worker w, Sums s, Population p, Py_ssize_t j) noexcep
         look[0] = -1
         s.looks[j >> 6] |= <uint64_t> 1 << (j & 63)
 
+cdef Window window_of(Worker w, Sums s) noexcept nogil:
+    cdef Plan *plan = w.plan
+    cdef Window window
+    window.epoch, window.offset, window.length = plan.start.epoch, plan.start.offset, elapsed(plan.start, plan.limit)
+    window.end_epoch, window.end_offset = plan.limit.epoch, plan.limit.offset
+    window.quantum[0], window.quantum[1] = s.quanta[0], s.quanta[1]
+    return window
+
 cdef void step_all(Worker w, Sums s, Population p) noexcept nogil:
     """Take own neurons of a population to the end of the window, but for those that may spike in it."""
     cdef Plan *plan = w.plan
-    cdef Window window
+    cdef Window window = window_of(w, s)
     cdef Lot lots[2]                # one is filled and fetched while the other waits
     cdef Lot *lot = lots
     cdef Py_ssize_t word
     cdef Py_ssize_t begin = min(s.share * w.index, p.n + 63) >> 6, end = min(s.share * (w.index + 1), p.n + 63) >> 6
     cdef uint64_t bits, touched, held
     cdef int32_t j
-    window.epoch, window.offset, window.length = plan.start.epoch, plan.start.offset, elapsed(plan.start, plan.limit)
-    window.end_epoch, window.end_offset = plan.limit.epoch, plan.limit.offset
-    window.quantum[0], window.quantum[1] = s.quanta[0], s.quanta[1]
     if not s.dense and reserve(&s.pools[w.index], 1):
         w.fail(NO_MEMORY, -1, plan.start)
         return
     lots[0].n = lots[1].n = 0
+    lots[0].alone = lots[1].alone = NULL
     for word in range(begin, end):
         touched = s.touched[word]
         if s.dense:
             touched = ~<uint64_t> 0 >> (64 - min(p.n - 64 * word, 64))
         bits = touched | s.looks[word]
+        if s.lonely:
+            s.marks[2 * word] = s.marks[2 * word + 1] = 0
         if bits == 0:
             continue
         s.touched[word] = s.looks[word] = 0
@@ -69,11 +77,16 @@ cdef void step_lot(Worker w, Sums s, Population p, Lot *lot, const Window *windo
         return
     if w.engine.traced[p.index] or w.plan.proving:
         keep_rows(w, p, lot)
-    p.kernel().step(lot.n, lot.ids, lot.commit, p.rows, p.coefs, s.stride, s.same, s.place,
-                    s.pools[w.index].sums, window, fails, respite)
+    for k in range(lot.n if lot.alone == NULL else 0):
+        lot.sums[k] = &s.pools[w.index].sums[s.place[lot.ids[k]]]
+    p.kernel().step(lot.n, lot.ids, lot.commit, p.rows, p.coefs, s.stride, s.same, lot.sums, window, fails, respite)
     for k in range(lot.n):
-        drop_sum(w, s, lot.ids[k])
-        if fails[k]:
+        if lot.alone == NULL:
+            drop_sum(w, s, lot.ids[k])
+        if fails[k] and lot.alone != NULL:
+            w.hang(lot.alone[k])
+            w.exact += 1
+        elif fails[k]:
             w.touch(p, lot.ids[k])
             take_exactly(w, s, lot.ids[k])
         else:
@@ -116,6 +129,10 @@ cdef void shadow(Worker w, Sums s, Population p, const Lot *lot, Py_ssize_t row,
             if touch != NULL:
                 touch.shadow = row
                 w.shadowed += 1
+            if touch != NULL and lot.alone != NULL:
+                w.hang(lot.alone[k])
+            elif touch != NULL:
+                w.recollecting = True
                 s.exact[lot.ids[k] >> 6] |= <uint64_t> 1 << (lot.ids[k] & 63)
 
 cdef inline void look_after(Worker w, Population p, Py_ssize_t j, double respite) noexcept nogil:
@@ -132,6 +149,7 @@ cdef inline void take_exactly(Worker w, Sums s, Py_ssize_t j) noexcept nogil:
     cdef uint64_t bit = <uint64_t> 1 << (j & 63)
     w.exact += s.exact[j >> 6] & bit == 0
     s.exact[j >> 6] |= bit
+    w.recollecting = True
 
 # ---- arrivals that have been added up, at neurons that may spike: they are found once more, and hung on them
 

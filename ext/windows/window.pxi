@@ -29,6 +29,7 @@ cdef void emit(Worker w) noexcept nogil:
     w.window, w.limit = w.plan.window, w.plan.limit
     w.looks = slot.neurons.n
     w.touched.n = w.visits.n = w.shadows.n = 0
+    w.recollecting = False
     w.whole = same(w.limit, w.start_of(w.window + 1))
     w.end_offset = elapsed(at_time(w.plan.start.epoch, 0.0), w.limit)
     ring_all(w, &slot.sources, sources, 0)
@@ -44,8 +45,13 @@ cdef void deliver(Worker w, int32_t rank) noexcept nogil:
     cdef Plan *plan = w.plan
     cdef Background *drives = <Background *> w.drives.data
     cdef int k
+    mark_looks(w, &w.slot(plan.window).neurons, rank)
+    for k in range(plan.n_workers if plan.lonely else 0):
+        announce(w, &(<Worker> plan.workers[k]).slot(plan.window).mail[w.index], rank)
     for k in range(plan.n_workers):
         receive(w, &(<Worker> plan.workers[k]).slot(plan.window).mail[w.index], rank)
+    if plan.lonely:
+        step_lonely(w)
     for k in range(plan.n_workers):
         visit_all(w, &(<Worker> plan.workers[k]).slot(plan.window).spikes[w.index], rank)
     for k in range(w.drives.n):
@@ -59,11 +65,10 @@ cdef void sweep(Worker w, int32_t rank) noexcept nogil:
     """Neurons with sums come to the end of the window, but for those that may spike in it: their arrivals are looked up."""
     cdef Plan *plan = w.plan
     cdef Py_ssize_t k
-    mark_looks(w, &w.slot(plan.window).neurons, rank)
     for k in range(w.engine.traced.shape[0]):
         if plan.sums[k] != NULL and plan.rank[k] == rank:
             step_all(w, <Sums> plan.sums[k], <Population> w.engine.population[k])
-    if w.exact or w.shadows.n:
+    if w.recollecting:
         recollect_all(w, rank)
 
 cdef void fall_back(Worker w, int32_t rank) noexcept nogil:

@@ -237,6 +237,7 @@ cdef class Windows:
             rows = [r for r in self.engine.projections if (<Rows> r).post is sums.p and (<Rows> r).summed]
             sums.set_dense(poisson_arrivals(self.engine, sums.p) * self.longest > DENSE * sums.p.n)
             sums.set_quanta(max([r.largest for r in rows], default=0.0), self.longest, sum(r.in_degree for r in rows))
+            (<Sums> sums).lonely = not sums.dense and not any((<Rows> r).visited for r in rows)
 
     def open(self, double epoch, double offset):
         """Take over the spikes in flight and the alarms, at a given time."""
@@ -251,6 +252,7 @@ cdef class Windows:
         self.survey()
         self.opened = self.engine.spikes.n
         start_drives(self)
+        plan.lonely = any((<Sums> sums).lonely for sums in self.sums)
         plan.restless = bool(self.lagging) or any((<Sums> sums).dense for sums in self.sums)
         rows = [self.engine.projections[i] for indices in self.engine.outgoing for i in indices]
         plan.prompt = any((<Population> self.engine.populations[r.pre]).is_source and r.shortest < self.longest for r in rows)

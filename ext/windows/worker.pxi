@@ -21,6 +21,7 @@ cdef class Worker:
     cdef bint in_shadow                         # the present neuron does not spike
     cdef int64_t shadowed
     cdef int64_t exact                          # neurons of this kind
+    cdef bint recollecting                      # there are some whose arrivals have been summed
     cdef Py_ssize_t looks                       # neurons filed in the slot of the window when it began
     cdef int whole                              # the window is not cut
     cdef double end_offset                      # where it ends [ms], from the beginning of its millisecond

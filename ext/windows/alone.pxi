@@ -1,0 +1,73 @@
+# In a quiet network nearly every arrival is the only one at its neuron in a window. It needs no sum that others can find: when
+# all arrivals are there, but none has been added up, it is known who gets more than one; all others are taken to the end of the
+# window as their letters are read. They cost a letter and a state, and neither a place nor a sum.
+#
+# What happens to them has the bits of a sum with one term.
+
+cdef void announce(Worker w, Bag *mail, int32_t rank) noexcept nogil:
+    """Note which neurons get an arrival, and which get more."""
+    cdef const Incoming *arrival = <Incoming *> mail.data
+    cdef Py_ssize_t k
+    cdef bint cut = before(w.plan.limit, w.start_of(w.plan.window + 1))
+    for k in range(mail.n):
+        if has_rank(w.plan, <Rows> w.engine.projection[arrival[k].projection], rank) and not (
+                cut and not before(at_time(w.plan.start.epoch, arrival[k].offset), w.plan.limit)):
+            announce_one(w, &arrival[k], <Rows> w.engine.projection[arrival[k].projection])
+
+cdef inline void announce_one(Worker w, const Incoming *arrival, Rows rows) noexcept nogil:
+    cdef uint64_t bit = <uint64_t> 1 << (arrival.target & 63)
+    cdef uint64_t *marks
+    if w.plan.sums[rows.post.index] != NULL and arrival.w != 0.0:
+        marks = (<Sums> w.plan.sums[rows.post.index]).marks + 2 * (arrival.target >> 6)
+        marks[1] |= bit if not rows.summed else marks[0] & bit
+        marks[0] |= bit
+
+cdef inline bint is_alone(Sums s, Py_ssize_t j) noexcept nogil:
+    return not s.marks[2 * (j >> 6) + 1] >> (j & 63) & 1
+
+cdef inline void fetch_place(Sums s, Py_ssize_t j) noexcept nogil:
+    if not s.lonely or not is_alone(s, j):
+        prefetch(&s.place[j])
+
+cdef inline void add_alone(Worker w, Sums s, Population p, Incoming *arrival) noexcept nogil:
+    """File an arrival among those of its kind: when a lot is full its neurons are fetched, and the lot before is taken on."""
+    cdef Lone *lone = &s.lone[2 * w.index]
+    cdef Py_ssize_t j = arrival.target, n = lone.all.n
+    prefetch(p.row(j))
+    prefetch(<double *> p.row(j) + p.width - 1)
+    s.looks[j >> 6] &= ~(<uint64_t> 1 << (j & 63))
+    lone.all.x[n] = max(w.end_offset - arrival.offset, 0.0)
+    lone.all.weight[n], lone.all.target[n], lone.arrival[n] = arrival.w, arrival.target, arrival
+    lone.all.n += 1
+    if lone.all.n == CHUNK:
+        step_alone(w, s, p, lone + 1)
+        lone[1] = lone[0]
+        lone.all.n = 0
+
+cdef void step_lonely(Worker w) noexcept nogil:
+    """Take those on that are left."""
+    cdef Py_ssize_t k
+    for k in range(w.engine.traced.shape[0]):
+        if w.plan.sums[k] != NULL:
+            step_both(w, <Sums> w.plan.sums[k], <Population> w.engine.population[k])
+
+cdef inline void step_both(Worker w, Sums s, Population p) noexcept nogil:
+    step_alone(w, s, p, &s.lone[2 * w.index + 1])
+    step_alone(w, s, p, &s.lone[2 * w.index])
+
+cdef void step_alone(Worker w, Sums s, Population p, Lone *lone) noexcept nogil:
+    """Take neurons with one arrival each to the end of the window, but for those that may spike."""
+    cdef Lot lot
+    cdef Window window
+    cdef Effects e
+    cdef Sum sums[CHUNK]
+    cdef Py_ssize_t k
+    if lone.all.n == 0:
+        return
+    window = window_of(w, s)
+    effects_of(w, p, s, &lone.all, &e)
+    alone(lone.all.n, lone.all.weight, &e, sums)
+    for k in range(lone.all.n):
+        lot.ids[k], lot.commit[k], lot.sums[k] = lone.all.target[k], True, &sums[k]
+    lot.n, lot.alone, lone.all.n = lone.all.n, lone.arrival, 0
+    step_lot(w, s, p, &lot, &window)
