@@ -31,7 +31,7 @@ cdef extern from "sums.h" nogil:
     const Kernel delta_kernel "eventsim_delta_kernel"
     const Kernel fly_kernel "eventsim_fly_kernel"
     int64_t add_effects "eventsim_add" (int64_t n, const int32_t *target, const float *f32, const double *f64, int64_t stride,
-                                        const Effects *e, int each, int32_t lo, int32_t hi, int32_t *place, Pool *pool,
+                                        const Effects *e, int64_t one, int32_t lo, int32_t hi, int32_t *place, Pool *pool,
                                         uint64_t *touched, Resting *resting)
     void alone "eventsim_alone" (int64_t n, const double *weight, const Effects *e, Sum *sums)
     int64_t find "eventsim_find" (int64_t n, const int32_t *target, const uint64_t *bits, int32_t *at)
@@ -41,6 +41,7 @@ cdef extern from "send.h" nogil:
     int64_t WHOLE(int64_t)
     void due "eventsim_due" (int64_t n, const double *wait, double epoch, double offset, double origin, double per_ms, double window,
                              double most, double *offsets, int32_t *ahead)
+    int64_t run "eventsim_run" (const uint8_t *u8, const uint16_t *u16, int64_t k, int64_t end)
 
 cdef extern from *:
     """

@@ -58,7 +58,7 @@ cdef void add_arrivals(Worker w, Population p, Sums s, Arrivals *all) noexcept n
     if not s.dense and reserve(&s.pools[w.index], CHUNK + 1):
         w.fail(NO_MEMORY, -1, w.plan.start)
         return
-    add_effects(all.n, all.target, NULL, all.weight, 1, &e, True, 0, <int32_t> p.n, s.place, &s.pools[w.index], s.touched,
+    add_effects(all.n, all.target, NULL, all.weight, 1, &e, -1, 0, <int32_t> p.n, s.place, &s.pools[w.index], s.touched,
                 &nobody)
     all.n = 0
 
@@ -74,83 +74,124 @@ cdef void visit_all(Worker w, Bag *spikes, int32_t rank) noexcept nogil:
     cdef Flight *f = <Flight *> spikes.data
     cdef Py_ssize_t k
     for k in range(spikes.n):
-        if k + 4 * AHEAD < spikes.n:
-            fetch_row(w, <Rows> w.engine.projection[f[k + 4 * AHEAD].projection], f[k + 4 * AHEAD].cursor)
-        if k + AHEAD // 2 < spikes.n:
-            fetch_sums_of(w, <Rows> w.engine.projection[f[k + AHEAD // 2].projection], &f[k + AHEAD // 2])
+        if k + 2 * AHEAD < spikes.n:
+            prefetch_value((<Rows> w.engine.projection[f[k + 2 * AHEAD].projection]).delays, f[k + 2 * AHEAD].cursor)
         if has_rank(w.plan, <Rows> w.engine.projection[f[k].projection], rank):
             visit(w, <Rows> w.engine.projection[f[k].projection], &f[k])
 
-cdef inline void fetch_sums(Worker w, Rows rows, Sums s, const Flight *f) noexcept nogil:
-    cdef const Sum *own = s.pools[w.index].sums + 1 - s.pools[w.index].first
-    cdef int64_t k
-    for k in range(f.cursor, min(f.stop, f.cursor + TOGETHER)):
-        if s.dense:
-            prefetch(&own[rows.target[k]])
-        else:
-            prefetch(&s.place[rows.target[k]])
-
-cdef inline void fetch_sums_of(Worker w, Rows rows, const Flight *f) noexcept nogil:
-    fetch_sums(w, rows, <Sums> w.plan.sums[rows.post.index], f)
-
 cdef inline void visit(Worker w, Rows rows, const Flight *f) noexcept nogil:
-    add_row(w, rows, rows.post, <Sums> w.plan.sums[rows.post.index], f)
-
-cdef inline void fetch_row(Worker w, Rows rows, int64_t k) noexcept nogil:
-    prefetch(rows.targets() + k)
-    prefetch(rows.targets() + k + TOGETHER - 1)
-    prefetch_value(rows.delays, k)
-    prefetch_value(rows.weights, k)
-    prefetch_value(rows.weights, k + TOGETHER - 1)
-
-cdef void add_row(Worker w, Rows rows, Population p, Sums s, const Flight *f) noexcept nogil:
     """Sum what a spike brings to own neurons within the window; where the rest is due it will be visited again."""
-    cdef int32_t lo = <int32_t> min(s.share * w.index, p.n), hi = <int32_t> min(s.share * (w.index + 1), p.n)
-    cdef double left = elapsed(f.departure, w.plan.limit)
-    cdef double x[CHUNK]
-    cdef int64_t k = f.cursor, n
-    cdef const float *f32
-    cdef const double *f64
-    cdef Effects e
-    cdef Resting resting
-    cdef Flight rest
-    cdef bint each
-    resting.bits = s.resting
-    while k < f.stop:
-        n = 0
-        if rows.delays.stride == 0 and s.rates_stride == 0:
-            x[0] = remaining_at_once(w, f, value(rows.delays, k))
-            n = 0 if x[0] < 0.0 else min(f.stop - k, CHUNK) if s.resting != NULL else f.stop - k
-            each = False
-        else:
-            while n < CHUNK and k + n < f.stop:
-                x[n] = remaining(w, f, left, value(rows.delays, k + n))
-                if x[n] < 0.0:
-                    break
-                n += 1
-            each = s.rates_stride != 0 or (n > 0 and x[0] != x[n - 1])
-        if n == 0:
-            break
-        f32 = rows.weights.f32 + k * rows.weights.stride if rows.weights.f32 != NULL else NULL
-        f64 = rows.weights.f64 + k * rows.weights.stride if rows.weights.f64 != NULL else NULL
-        p.kernel().effects(n if each else 1, x, &rows.target[k], p.coefs, s.rates_stride, s.quanta, s.same, &e)
-        if not s.dense and reserve(&s.pools[w.index], n + 1):
-            w.fail(NO_MEMORY, -1, w.plan.start)
-            return
-        w.synaptic_events += add_effects(n, &rows.target[k], f32, f64, rows.weights.stride, &e, each, lo, hi, s.place,
-                                         &s.pools[w.index], s.touched, &resting)
-        if resting.n:
-            add_left_out(w, &resting, rows, p, s, k, x, each)
-        k += n
-    rest = f[0]
+    cdef Flight rest = f[0]
+    cdef int64_t window, k
+    if (<Sums> w.plan.sums[rows.post.index]).rates_stride or rows.delays.stride and rows.delays.table == NULL:
+        k = add_row(w, rows, rows.post, <Sums> w.plan.sums[rows.post.index], f)
+    else:
+        k = cut_row(w, rows, rows.post, <Sums> w.plan.sums[rows.post.index], f)
     if k > f.cursor:
         rest.stop = k
         w.file(&w.visits, &rest)
         rest.stop = f.stop
     if k < f.stop:
         rest.cursor, rest.arrival = k, later(f.departure, value(rows.delays, k))
-        n = w.window_of(rest.arrival)
-        w.file(&w.held_spikes if n == w.plan.window else &w.slot(n).spikes[w.index], &rest)
+        window = w.window_of(rest.arrival)
+        w.file(&w.held_spikes if window == w.plan.window else &w.slot(window).spikes[w.index], &rest)
+
+# Where many synapses of a row have one delay, and all neurons the same coefficients, effects are those of the stretch. They are
+# added up when all are known, population by population, so that its sums stay in the cache.
+
+cdef inline int64_t cut_row(Worker w, Rows rows, Population p, Sums s, const Flight *f) noexcept nogil:
+    """Cut what is due of a row into stretches, and file them to be added up; returns where the rest begins."""
+    cdef double left = elapsed(f.departure, w.plan.limit), x
+    cdef int64_t k = f.cursor, n
+    cdef Segment *stretch
+    while k < f.stop:
+        if rows.delays.stride == 0:
+            n, x = f.stop - k, remaining_at_once(w, f, value(rows.delays, k))
+        else:
+            n, x = run(rows.delays.u8, rows.delays.u16, k, f.stop), remaining(w, f, left, value(rows.delays, k))
+        if x < 0.0:
+            break
+        if s.resting != NULL:
+            n = min(n, CHUNK)
+        stretch = <Segment *> w.add(&w.stretches[p.index], sizeof(Segment))
+        if stretch != NULL:
+            stretch.x, stretch.k, stretch.n, stretch.projection = x, k, <int32_t> n, f.projection
+        k += n
+    return k
+
+cdef void add_stretches(Worker w, Population p, Sums s) noexcept nogil:
+    """Add up what has been filed for a population; rows are fetched two lots ahead, and the sums one."""
+    cdef Segment *stretch = <Segment *> w.stretches[p.index].data
+    cdef Py_ssize_t n = w.stretches[p.index].n, start, i
+    cdef double x[STRETCHES]
+    cdef Effects e
+    for start from -2 * STRETCHES <= start < n by STRETCHES:
+        for i in range(start + 2 * STRETCHES, min(start + 3 * STRETCHES, n)):
+            fetch_stretch(<Rows> w.engine.projection[stretch[i].projection], &stretch[i])
+        for i in range(max(start + STRETCHES, 0), min(start + 2 * STRETCHES, n)):
+            fetch_sums(w, <Rows> w.engine.projection[stretch[i].projection], s, &stretch[i])
+        if start < 0:
+            continue
+        for i in range(min(STRETCHES, n - start)):
+            x[i] = stretch[start + i].x
+        p.kernel().effects(min(STRETCHES, n - start), x, NULL, p.coefs, 0, s.quanta, s.same, &e)
+        for i in range(min(STRETCHES, n - start)):
+            add_stretch(w, <Rows> w.engine.projection[stretch[start + i].projection], p, s, stretch[start + i].k,
+                        stretch[start + i].n, &e, <int> i, &x[i])
+    w.stretches[p.index].n = 0
+
+cdef inline void fetch_stretch(Rows rows, const Segment *stretch) noexcept nogil:
+    cdef int64_t i
+    for i from stretch.k <= i < min(stretch.k + stretch.n, stretch.k + 4 * TOGETHER) by TOGETHER:
+        prefetch(rows.targets() + i)
+        prefetch_value(rows.weights, i)
+    prefetch(rows.targets() + stretch.k + stretch.n - 1)
+    prefetch_value(rows.weights, stretch.k + stretch.n - 1)
+
+cdef inline void fetch_sums(Worker w, Rows rows, Sums s, const Segment *stretch) noexcept nogil:
+    cdef const Sum *own = s.pools[w.index].sums + 1 - s.pools[w.index].first
+    cdef int64_t i
+    for i in range(stretch.k, stretch.k + min(stretch.n, TOGETHER)):
+        if s.dense:
+            prefetch(&own[rows.target[i]])
+        else:
+            prefetch(&s.place[rows.target[i]])
+
+cdef inline void add_stretch(Worker w, Rows rows, Population p, Sums s, int64_t k, int64_t n, const Effects *e, int one,
+                             const double *x) noexcept nogil:
+    """Sum synapses from k on, all with effect `one` (-1: each with its own)."""
+    cdef int32_t lo = <int32_t> min(s.share * w.index, p.n), hi = <int32_t> min(s.share * (w.index + 1), p.n)
+    cdef Resting resting
+    cdef const float *f32 = rows.weights.f32 + k * rows.weights.stride if rows.weights.f32 != NULL else NULL
+    cdef const double *f64 = rows.weights.f64 + k * rows.weights.stride if rows.weights.f64 != NULL else NULL
+    resting.bits = s.resting
+    if not s.dense and reserve(&s.pools[w.index], n + 1):
+        w.fail(NO_MEMORY, -1, w.plan.start)
+        return
+    w.synaptic_events += add_effects(n, rows.targets() + k, f32, f64, rows.weights.stride, e, one, lo, hi, s.place,
+                                     &s.pools[w.index], s.touched, &resting)
+    if resting.n:
+        add_left_out(w, &resting, rows, p, s, k, x, one < 0)
+
+cdef int64_t add_row(Worker w, Rows rows, Population p, Sums s, const Flight *f) noexcept nogil:
+    """Sum what is due of a row where each synapse has effects of its own; returns where the rest begins."""
+    cdef double left = elapsed(f.departure, w.plan.limit)
+    cdef double x[CHUNK]
+    cdef int64_t k = f.cursor, n
+    cdef Effects e
+    while k < f.stop:
+        n = 0
+        while n < CHUNK and k + n < f.stop:
+            x[n] = remaining(w, f, left, value(rows.delays, k + n))
+            if x[n] < 0.0:
+                break
+            n += 1
+        if n == 0:
+            break
+        p.kernel().effects(n, x, &rows.target[k], p.coefs, s.rates_stride, s.quanta, s.same, &e)
+        add_stretch(w, rows, p, s, k, n, &e, -1, x)
+        k += n
+    return k
 
 cdef void add_left_out(Worker w, const Resting *resting, Rows rows, Population p, Sums s, int64_t k, const double *x,
                        bint each) noexcept nogil:

@@ -115,6 +115,7 @@ cdef start_drive(Windows windows, Worker w, PoissonPopulation p, Rows rows, int3
     memset(d, 0, sizeof(Background))
     rows.visited, s.lonely = True, False
     d.sources = p.sources(first + begin, end - begin)
+    d.target = rows.post.index
     d.rows, d.projection, d.first, d.synapse, d.delay = <void *> rows, projection, p.first + first + begin, begin, rows.shortest
     if eventsim_poisson_open(&d.sources, <double *> p.row(first + begin), p.width, HEAD):
         raise MemoryError("Windows: no memory for the Poisson sources")

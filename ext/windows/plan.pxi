@@ -31,6 +31,7 @@ cdef enum:
     SPARES = 64                 # emptied lists whose memory is kept for others
     AHEAD = 8                   # neurons ahead for which memory is fetched
     TOGETHER = 16               # synapses of a row for which memory is fetched
+    STRETCHES = 32              # stretches of rows whose effects are computed together
     LONG_SEGMENT = 8            # a spike with so many arrivals in a window is not sent, but visited in each
     MANY = 8                    # arrivals at a neuron in a window
     RENUMBER = 1 << 30          # windows after which they are counted from 0 again
@@ -82,6 +83,12 @@ cdef struct Arrivals:           # at neurons of one population, to be summed
     double weight[CHUNK]
     int32_t target[CHUNK]
 
+cdef struct Segment:            # of a row: synapses with one delay
+    double x                    # how long before the end of the window they are reached [ms]
+    int64_t k                   # the first,
+    int32_t n                   # and how many
+    int32_t projection
+
 cdef struct Lone:               # neurons of one population with one arrival each
     Arrivals all
     Incoming *arrival[CHUNK]
@@ -97,7 +104,7 @@ cdef struct Seat:               # of each neuron
 cdef struct Background:              # Poisson sources that have one synapse each, and nobody else's: see `Worker.drive`
     PoissonSources sources
     void *rows                  # Rows
-    int32_t projection
+    int32_t projection, target  # and the population it leads to
     int64_t first, synapse      # id of the first, and its synapse; those of the others follow
     double delay
     double *time                # in this window: their spikes [ms], from the epoch of its end, less the delay, on

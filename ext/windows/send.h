@@ -19,4 +19,24 @@ LANES void eventsim_due(int64_t n, const double *restrict wait, double epoch, do
     }
 }
 
+/* How many synapses from k on have the delay of synapse k, by the codes of delays, which ascend. */
+static inline int64_t eventsim_run(const uint8_t *u8, const uint16_t *u16, int64_t k, int64_t end)
+{
+    int64_t i = k + 1;
+    if (u8) {
+        const uint64_t same = 0x0101010101010101 * u8[k];
+        uint64_t eight;
+        for (; i + 8 <= end; i += 8) {
+            memcpy(&eight, u8 + i, 8);
+            if (eight != same)
+                break;
+        }
+        while (i < end && u8[i] == u8[k])
+            i++;
+    } else
+        while (i < end && u16[i] == u16[k])
+            i++;
+    return i - k;
+}
+
 #endif

@@ -96,11 +96,11 @@ INLINE int left_out(Resting *resting, int32_t j, int64_t i)
     return 1;
 }
 
-/* n synapses onto targets from lo to hi - 1 (others are skipped); those of no weight touch nobody. `each` is 0 if all arrive
- * at once: then the first effect is that of all. Returns how many there were; room has been reserved. */
+/* n synapses onto targets from lo to hi - 1 (others are skipped); those of no weight touch nobody. Effect `one` is that of all;
+ * -1: each has its own. Returns how many there were; room has been reserved. */
 #define ADD(NAME, WEIGHT)                                                                                              \
     INLINE int64_t NAME(int64_t n, const int32_t *target, const WEIGHT *weight, int64_t stride, const Effects *e,      \
-                        int each, int dense, int32_t lo, int32_t hi, int32_t *place, Pool *pool, uint64_t *touched,    \
+                        int64_t one, int dense, int32_t lo, int32_t hi, int32_t *place, Pool *pool, uint64_t *touched, \
                         Resting *resting)                                                                              \
     {                                                                                                                  \
         int64_t i, count = 0, used = pool->n;                                                                          \
@@ -109,7 +109,7 @@ INLINE int left_out(Resting *resting, int32_t j, int64_t i)
             const int32_t j = target[i];                                                                               \
             const double w = weight[stride * i];                                                                       \
             const int inhibits = w < 0.0;                                                                              \
-            const int64_t k = each ? i : 0;                                                                            \
+            const int64_t k = one < 0 ? i : one;                                                                       \
             int64_t *v;                                                                                                \
             if ((uint32_t)(j - lo) >= (uint32_t)(hi - lo))                                                             \
                 continue;                                                                                              \
@@ -127,11 +127,11 @@ ADD(add_floats, float)
 ADD(add_doubles, double)
 
 /* the same, all of one weight and arriving at once: then the effects are the same, too */
-INLINE int64_t add_alike(int64_t n, const int32_t *target, double w, const Effects *e, int dense, int32_t lo, int32_t hi,
-                         int32_t *place, Pool *pool, uint64_t *touched, Resting *resting)
+INLINE int64_t add_alike(int64_t n, const int32_t *target, double w, const Effects *e, int64_t one, int dense, int32_t lo,
+                         int32_t hi, int32_t *place, Pool *pool, uint64_t *touched, Resting *resting)
 {
     const int inhibits = w < 0.0;
-    const int64_t membrane = in_quanta(w * e->f[2 * inhibits][0]), current = in_quanta(w * e->f[2 * inhibits + 1][0]);
+    const int64_t membrane = in_quanta(w * e->f[2 * inhibits][one]), current = in_quanta(w * e->f[2 * inhibits + 1][one]);
     int64_t i, count = 0, used = pool->n;
     Sum *own = pool->sums + 1 - pool->first;
     for (i = 0; i < n; i++) {
@@ -152,17 +152,18 @@ INLINE int64_t add_alike(int64_t n, const int32_t *target, double w, const Effec
 
 /* the same with what is known beforehand spelt out, each a loop of its own */
 #define ADDED(DENSE)                                                                                                   \
-    (stride == 0 && !each && first != 0.0 ? add_alike(n, target, first, e, DENSE, lo, hi, place, pool, touched, resting) \
-     : f32 && each ? add_floats(n, target, f32, stride, e, 1, DENSE, lo, hi, place, pool, touched, resting)            \
-     : f32         ? add_floats(n, target, f32, stride, e, 0, DENSE, lo, hi, place, pool, touched, resting)            \
-     : each        ? add_doubles(n, target, f64, stride, e, 1, DENSE, lo, hi, place, pool, touched, resting)           \
-                   : add_doubles(n, target, f64, stride, e, 0, DENSE, lo, hi, place, pool, touched, resting))
+    (stride == 0 && one >= 0 && first != 0.0                                                                           \
+         ? add_alike(n, target, first, e, one, DENSE, lo, hi, place, pool, touched, resting)                           \
+     : f32 && one < 0 ? add_floats(n, target, f32, stride, e, -1, DENSE, lo, hi, place, pool, touched, resting)        \
+     : f32            ? add_floats(n, target, f32, stride, e, one, DENSE, lo, hi, place, pool, touched, resting)       \
+     : one < 0        ? add_doubles(n, target, f64, stride, e, -1, DENSE, lo, hi, place, pool, touched, resting)       \
+                      : add_doubles(n, target, f64, stride, e, one, DENSE, lo, hi, place, pool, touched, resting))
 
 static int64_t eventsim_add(int64_t n, const int32_t *target, const float *f32, const double *f64, int64_t stride,
-                            const Effects *e, int each, int32_t lo, int32_t hi, int32_t *place, Pool *pool, uint64_t *touched,
-                            Resting *resting)
+                            const Effects *e, int64_t one, int32_t lo, int32_t hi, int32_t *place, Pool *pool,
+                            uint64_t *touched, Resting *resting)
 {
-    const double first = f32 ? *f32 : *f64;
+    const double first = stride ? 0.0 : f32 ? *f32 : *f64;
     resting->n = 0;
     return pool->dense ? ADDED(1) : ADDED(0);
 }

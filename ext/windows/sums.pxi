@@ -138,7 +138,7 @@ cdef class Sums:
         for i in range(m):
             x = counted(before_end[i], <const Neuron *> &row[0], at_time(0.0, length)) if self.resting != NULL else before_end[i]
             self.p.kernel().effects(1, &x, &target[0], self.p.coefs, self.rates_stride, self.quanta, self.same, &e)
-            add_effects(1, &target[0], NULL, &weight[i], 1, &e, True, 0, 1, self.place, &self.pools[0], self.touched, &nobody)
+            add_effects(1, &target[0], NULL, &weight[i], 1, &e, -1, 0, 1, self.place, &self.pools[0], self.touched, &nobody)
         sums = &self.pools[0].sums[self.place[0]]
         self.p.kernel().step(1, &j, &commit, &row[0], self.p.coefs, self.stride, self.same, &sums, &window, &fails, &respite)
         self.place[0], self.touched[0], self.pools[0].n = 0, 0, 1

@@ -43,7 +43,6 @@ cdef void emit(Worker w) noexcept nogil:
 cdef void deliver(Worker w, int32_t rank) noexcept nogil:
     """Arrivals at own neurons are added up, or hung on neurons that take them one by one."""
     cdef Plan *plan = w.plan
-    cdef Background *drives = <Background *> w.drives.data
     cdef int k
     mark_looks(w, &w.slot(plan.window).neurons, rank)
     for k in range(plan.n_workers if plan.lonely else 0):
@@ -54,9 +53,6 @@ cdef void deliver(Worker w, int32_t rank) noexcept nogil:
         step_lonely(w)
     for k in range(plan.n_workers):
         visit_all(w, &(<Worker> plan.workers[k]).slot(plan.window).spikes[w.index], rank)
-    for k in range(w.drives.n):
-        if has_rank(plan, <Rows> drives[k].rows, rank):
-            drive(w, &drives[k])
 
 cdef inline bint has_rank(const Plan *plan, Rows rows, int32_t rank) noexcept nogil:
     return plan.ranks == 1 or plan.rank[rows.post.index] == rank
@@ -64,9 +60,14 @@ cdef inline bint has_rank(const Plan *plan, Rows rows, int32_t rank) noexcept no
 cdef void sweep(Worker w, int32_t rank) noexcept nogil:
     """Neurons with sums come to the end of the window, but for those that may spike in it: their arrivals are looked up."""
     cdef Plan *plan = w.plan
-    cdef Py_ssize_t k
+    cdef Background *drives = <Background *> w.drives.data
+    cdef Py_ssize_t k, i
     for k in range(w.engine.traced.shape[0]):
         if plan.sums[k] != NULL and plan.rank[k] == rank:
+            add_stretches(w, <Population> w.engine.population[k], <Sums> plan.sums[k])
+            for i in range(w.drives.n):
+                if drives[i].target == k:
+                    drive(w, &drives[i])
             step_all(w, <Sums> plan.sums[k], <Population> w.engine.population[k])
     if w.recollecting:
         recollect_all(w, rank)
