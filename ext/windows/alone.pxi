@@ -4,30 +4,25 @@
 #
 # What happens to them has the bits of a sum with one term.
 
-cdef void announce(Worker w, Bag *mail, int32_t rank) noexcept nogil:
+cdef void announce(Worker w, const Bag *mail, int32_t rank) noexcept nogil:
     """Note which neurons get an arrival, and which get more."""
     cdef const Incoming *arrival = <Incoming *> mail.data
+    cdef const Route *route
     cdef Py_ssize_t k
+    cdef uint64_t *marks
+    cdef uint64_t bit
     cdef bint cut = before(w.plan.limit, w.start_of(w.plan.window + 1))
     for k in range(mail.n):
-        if has_rank(w.plan, <Rows> w.engine.projection[arrival[k].projection], rank) and not (
+        route = &w.plan.routes[arrival[k].projection]
+        if route.marks == NULL or route.rank != rank or arrival[k].w == 0.0 or (
                 cut and not before(at_time(w.plan.start.epoch, arrival[k].offset), w.plan.limit)):
-            announce_one(w, &arrival[k], <Rows> w.engine.projection[arrival[k].projection])
-
-cdef inline void announce_one(Worker w, const Incoming *arrival, Rows rows) noexcept nogil:
-    cdef uint64_t bit = <uint64_t> 1 << (arrival.target & 63)
-    cdef uint64_t *marks
-    if w.plan.sums[rows.post.index] != NULL and arrival.w != 0.0:
-        marks = (<Sums> w.plan.sums[rows.post.index]).marks + 2 * (arrival.target >> 6)
-        marks[1] |= bit if not rows.summed else marks[0] & bit
+            continue
+        marks, bit = route.marks + 2 * (arrival[k].target >> 6), <uint64_t> 1 << (arrival[k].target & 63)
+        marks[1] |= marks[0] & bit if route.summed else bit
         marks[0] |= bit
 
-cdef inline bint is_alone(Sums s, Py_ssize_t j) noexcept nogil:
-    return not s.marks[2 * (j >> 6) + 1] >> (j & 63) & 1
-
-cdef inline void fetch_place(Sums s, Py_ssize_t j) noexcept nogil:
-    if not s.lonely or not is_alone(s, j):
-        prefetch(&s.place[j])
+cdef inline bint is_alone(const uint64_t *marks, Py_ssize_t j) noexcept nogil:
+    return not marks[2 * (j >> 6) + 1] >> (j & 63) & 1
 
 cdef inline void add_alone(Worker w, Sums s, Population p, Incoming *arrival) noexcept nogil:
     """File an arrival among those of its kind: when a lot is full its neurons are fetched, and the lot before is taken on."""

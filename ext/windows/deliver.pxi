@@ -3,44 +3,46 @@
 cdef void receive(Worker w, Bag *mail, int32_t rank) noexcept nogil:
     """Hang arrivals on their targets, or sum them."""
     cdef Incoming *arrival = <Incoming *> mail.data
+    cdef const Route *route
     cdef Py_ssize_t i, k
     cdef bint cut = before(w.plan.limit, w.start_of(w.plan.window + 1))
     for k in range(mail.n):
         prefetch(&arrival[k + 3 * CHUNK])
         if k + 2 * CHUNK < mail.n:
-            fetch_seat(w, &arrival[k + 2 * CHUNK])
-        if not has_rank(w.plan, <Rows> w.engine.projection[arrival[k].projection], rank):
+            fetch_target(w, &arrival[k + 2 * CHUNK])
+        route = &w.plan.routes[arrival[k].projection]
+        if route.rank != rank:
             continue
         if cut and not before(at_time(w.plan.start.epoch, arrival[k].offset), w.plan.limit):
             w.hold(&arrival[k])
             arrival[k].w = 0.0
             continue
         w.synaptic_events += 1
-        if arrival[k].w == 0.0 and not (<Rows> w.engine.projection[arrival[k].projection]).post.replaying:
+        if arrival[k].w == 0.0 and not route.replaying:
             continue                # as in `Population.receive_row`
-        if not w.plan.summing or not add_one(w, &arrival[k], <Rows> w.engine.projection[arrival[k].projection]):
-            w.hang(&arrival[k])
+        if not route.summed:
+            hang_one(w, route, &arrival[k])
+        elif route.marks != NULL and is_alone(route.marks, arrival[k].target):
+            add_alone(w, <Sums> route.sums, <Population> w.engine.population[route.population], &arrival[k])
+        else:
+            add_one(w, <Sums> route.sums, <Population> w.engine.population[route.population], &arrival[k])
     for i in range(w.engine.traced.shape[0]):
         if w.arrivals[i].n:
             add_arrivals(w, <Population> w.engine.population[i], <Sums> w.plan.sums[i], &w.arrivals[i])
 
-cdef inline bint add_one(Worker w, Incoming *arrival, Rows rows) noexcept nogil:
-    """Sum an arrival, if those of its projection are summed: many at a time."""
-    cdef int32_t p = rows.post.index
-    cdef Arrivals *all = &w.arrivals[p]
-    if not rows.summed:
-        if w.plan.sums[p] != NULL:
-            take_exactly(w, <Sums> w.plan.sums[p], arrival.target)
-        return False
-    if (<Sums> w.plan.sums[p]).lonely and is_alone(<Sums> w.plan.sums[p], arrival.target):
-        add_alone(w, <Sums> w.plan.sums[p], rows.post, arrival)
-        return True
+cdef inline void hang_one(Worker w, const Route *route, const Incoming *arrival) noexcept nogil:
+    if route.sums != NULL:
+        take_exactly(w, <Sums> route.sums, arrival.target)
+    w.hang(arrival)
+
+cdef inline void add_one(Worker w, Sums s, Population p, const Incoming *arrival) noexcept nogil:
+    """Sum an arrival: many at a time."""
+    cdef Arrivals *all = &w.arrivals[p.index]
     all.x[all.n] = max(w.end_offset - arrival.offset, 0.0)
     all.weight[all.n], all.target[all.n] = arrival.w, arrival.target
     all.n += 1
     if all.n == CHUNK:
-        add_arrivals(w, rows.post, <Sums> w.plan.sums[p], all)
-    return True
+        add_arrivals(w, p, s, all)
 
 cdef void effects_of(Worker w, Population p, Sums s, Arrivals *all, Effects *e) noexcept nogil:
     """What arrivals do to their targets, per weight."""
@@ -62,12 +64,12 @@ cdef void add_arrivals(Worker w, Population p, Sums s, Arrivals *all) noexcept n
                 &nobody)
     all.n = 0
 
-cdef inline void fetch_seat(Worker w, const Incoming *arrival) noexcept nogil:
-    cdef int32_t p = (<Rows> w.engine.projection[arrival.projection]).post.index
-    if w.plan.sums[p] != NULL:
-        fetch_place(<Sums> w.plan.sums[p], arrival.target)
-    else:
+cdef inline void fetch_target(Worker w, const Incoming *arrival) noexcept nogil:
+    cdef const Route *route = &w.plan.routes[arrival.projection]
+    if route.sums == NULL:
         prefetch(w.seat(arrival))
+    elif route.marks == NULL or not is_alone(route.marks, arrival.target):
+        prefetch(&(<Sums> route.sums).place[arrival.target])
 
 cdef void visit_all(Worker w, Bag *spikes, int32_t rank) noexcept nogil:
     """Sum what the spikes in a list bring to own neurons."""

@@ -33,43 +33,44 @@ cdef inline bint arrives_first(const Incoming *a, const Incoming *b) noexcept no
         return a.projection < b.projection
     return a.cursor < b.cursor
 
-cdef Incoming *merged(Incoming *a, Incoming *b) noexcept nogil:
-    """Two lists in order as one."""
-    cdef Incoming *head = NULL
-    cdef Incoming **end = &head
-    while a != NULL and b != NULL:
-        if arrives_first(a, b):
+cdef int32_t merged(Incoming *hung, int32_t a, int32_t b) noexcept nogil:
+    """Two lists in order as one; lists are linked by `target` and end with 0."""
+    cdef int32_t head = 0
+    cdef int32_t *end = &head
+    while a and b:
+        if arrives_first(&hung[a - 1], &hung[b - 1]):
             end[0] = a
-            a = a.next
+            end = &hung[a - 1].target
+            a = end[0]
         else:
             end[0] = b
-            b = b.next
-        end = &end[0].next
-    end[0] = a if a != NULL else b
+            end = &hung[b - 1].target
+            b = end[0]
+    end[0] = a or b
     return head
 
-cdef Incoming *in_order(Incoming *events) noexcept nogil:
+cdef int32_t in_order(Incoming *hung, int32_t first) noexcept nogil:
     """A list of arrivals, sorted: runs of 1, 2, 4 ... entries are merged as they fill up."""
-    cdef Incoming *run[48]
-    cdef Incoming *one
+    cdef int32_t run[48]
+    cdef int32_t one
     cdef int k, n = 0
-    if events == NULL or events.next == NULL:
-        return events
-    while events != NULL:
-        one, events = events, events.next
-        one.next = NULL
+    if first == 0 or hung[first - 1].target == 0:
+        return first
+    while first:
+        one, first = first, hung[first - 1].target
+        hung[one - 1].target = 0
         k = 0
-        while k < n and run[k] != NULL:
-            one = merged(run[k], one)
-            run[k] = NULL
+        while k < n and run[k]:
+            one = merged(hung, run[k], one)
+            run[k] = 0
             k += 1
         if k == n:
             n += 1
         run[k] = one
     for k in range(n):
-        if run[k] != NULL:
-            events = merged(run[k], events)
-    return events
+        if run[k]:
+            first = merged(hung, run[k], first)
+    return first
 
 cdef int take_over(Log log, Log part) noexcept nogil:
     """Move the rows of one log to the end of another; -1 if there is no memory."""

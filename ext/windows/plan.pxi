@@ -63,18 +63,23 @@ cdef double DENSE = 0.5         # arrivals from Poisson sources at a neuron in a
 
 cdef uint32_t UNDELAYED = <uint32_t> 1 << 31
 
-cdef struct Incoming:            # one on its way
+cdef struct Incoming:            # one on its way; two of them in a cache line
     double offset               # [ms], of its time; windows do not cross whole milliseconds
     double w
-    Incoming *next               # of those at the same neuron in the present window
     uint32_t source             # global id, plus UNDELAYED if it arrives as it is sent: after all other arrivals of its time
     int32_t projection
     int32_t cursor              # in the row; for undelayed ones, a number that grows with the order of their spikes
-    int32_t target              # local id
+    int32_t target              # local id; of one that has been hung on its target: the next there, from 1 on in `Worker.hung`
+
+cdef struct Route:              # what becomes of the arrivals of a projection
+    uint64_t *marks             # those of `Sums` if they are lonely, else NULL
+    void *sums                  # Sums of the targets, or NULL
+    int32_t population, rank    # of the targets
+    bint summed, replaying
 
 cdef struct Touch:              # a neuron with arrivals in the present window
     Touched who
-    Incoming *first
+    int32_t first               # of its arrivals, from 1 on in `Worker.hung`
     Py_ssize_t shadow           # it is only watched what it goes through: its row, from 1 on, in `Worker.shadows`
 
 cdef struct Arrivals:           # at neurons of one population, to be summed
@@ -149,6 +154,7 @@ cdef struct Plan:               # what the threads share; written while they wai
     bint summing                # is there any?
     bint lonely                 # and any that is lonely?
     bint proving                # see `Windows.proving`
+    Route *routes               # of all projections
     void **sums                 # Sums of each population; NULL: all arrivals are mail
     void **workers
     Barrier barrier

@@ -175,17 +175,15 @@ cdef void recollect_all(Worker w, int32_t rank) noexcept nogil:
         if plan.sums[touch.who.population] != NULL and plan.rank[touch.who.population] == rank:
             (<Sums> plan.sums[touch.who.population]).exact[touch.who.neuron >> 6] = 0
 
-cdef void recollect_mail(Worker w, Bag *mail, int32_t rank) noexcept nogil:
-    cdef Incoming *arrival = <Incoming *> mail.data
-    cdef Py_ssize_t k
+cdef void recollect_mail(Worker w, const Bag *mail, int32_t rank) noexcept nogil:
+    """What has been summed, though its target goes through its arrivals one by one."""
+    cdef const Incoming *arrival = <Incoming *> mail.data
+    cdef const Route *route
+    cdef Py_ssize_t k, j
     for k in range(mail.n):
-        if arrival[k].w != 0.0 and is_exact(w, &arrival[k], <Rows> w.engine.projection[arrival[k].projection], rank):
+        route, j = &w.plan.routes[arrival[k].projection], arrival[k].target
+        if route.summed and route.rank == rank and (<Sums> route.sums).exact[j >> 6] >> (j & 63) & 1 and arrival[k].w != 0.0:
             w.hang(&arrival[k])
-
-cdef inline bint is_exact(Worker w, const Incoming *arrival, Rows rows, int32_t rank) noexcept nogil:
-    """Has it been summed, though its target goes through its arrivals one by one?"""
-    cdef int32_t j = arrival.target
-    return rows.summed and has_rank(w.plan, rows, rank) and (<Sums> w.plan.sums[rows.post.index]).exact[j >> 6] >> (j & 63) & 1
 
 cdef void recollect_row(Worker w, Rows rows, const Flight *f) noexcept nogil:
     """The arrivals of a visit at neurons whose arrivals are taken one by one."""

@@ -28,7 +28,7 @@ cdef void emit(Worker w) noexcept nogil:
     clear(w)
     w.window, w.limit = w.plan.window, w.plan.limit
     w.looks = slot.neurons.n
-    w.touched.n = w.visits.n = w.shadows.n = 0
+    w.touched.n = w.hung.n = w.visits.n = w.shadows.n = 0
     w.recollecting = False
     w.whole = same(w.limit, w.start_of(w.window + 1))
     w.end_offset = elapsed(at_time(w.plan.start.epoch, 0.0), w.limit)
@@ -158,13 +158,14 @@ cdef void live(Worker w, Life p, const Touch *touch) noexcept nogil:
     cdef Py_ssize_t j = touch.who.neuron
     cdef Neuron *s = p.row(j)
     cdef const double *q = p.q(j)
-    cdef Incoming *arrival = in_order(touch.first)
+    cdef Incoming *hung = <Incoming *> w.hung.data
+    cdef int32_t next = in_order(hung, touch.first)
     cdef Seat *seat = &plan.seats[p.first + j]
     cdef bint alarmed = seat.look == plan.window or plan.sums[p.index] != NULL  # else it receives something before it spikes
     cdef Time t = plan.start, alarm
     seat.place = 0
-    while arrival != NULL:
-        t.offset = arrival.offset
+    while next:
+        t.offset = hung[next - 1].offset
         if alarmed and before(respited(p, s, q), t):
             ring(w, p, j, t)
         alarmed = True
@@ -173,9 +174,9 @@ cdef void live(Worker w, Life p, const Touch *touch) noexcept nogil:
         elif before(s.at, t):
             p.flow(s, q, elapsed(s.at, t))
             s.at = t
-        while arrival != NULL and arrival.offset == t.offset:
-            p.receive(s, q, (<Rows> w.engine.projection[arrival.projection]).port, arrival.w, clamped(s))
-            arrival = arrival.next
+        while next and hung[next - 1].offset == t.offset:
+            p.receive(s, q, (<Rows> w.engine.projection[hung[next - 1].projection]).port, hung[next - 1].w, clamped(s))
+            next = hung[next - 1].target
         observe(w, p, j)
     alarm = respited(p, s, q)
     watch_out(w, p, j, ring(w, p, j, plan.limit) if before(alarm, plan.limit) else alarm)
@@ -273,7 +274,7 @@ cdef inline void fetch(Worker w, Population p, const Touch *touch) noexcept nogi
     """A neuron's turn comes soon."""
     prefetch(p.row(touch.who.neuron))
     prefetch(&w.plan.seats[p.first + touch.who.neuron])
-    prefetch(touch.first)
+    prefetch(<Incoming *> w.hung.data + touch.first)
 
 cdef void live_or_watch(Worker w, Population p, const Touch *touch) noexcept nogil:
     w.in_shadow = touch.shadow > 0

@@ -34,9 +34,10 @@ cdef class Windows:
         self.plan.rank = <int32_t *> calloc(len(engine.populations) + 1, sizeof(int32_t))
         self.plan.owner = <uint8_t *> malloc(words + 1)
         self.plan.sums = <void **> calloc(len(engine.populations) + 1, sizeof(void *))
+        self.plan.routes = <Route *> calloc(len(engine.projections) + 1, sizeof(Route))
         self.worker = self.plan.workers = <void **> malloc(threads * sizeof(void *))
         if (self.plan.seats == NULL or self.plan.kind == NULL or self.plan.rank == NULL or self.plan.owner == NULL or self.plan.sums == NULL
-                or self.worker == NULL):
+                or self.plan.routes == NULL or self.worker == NULL):
             raise MemoryError(f"Windows: no memory for {engine.n} neurons")
         self.sums, self.lagging = [], {}
         for p in engine.populations:
@@ -62,6 +63,7 @@ cdef class Windows:
         free(self.plan.rank)
         free(self.plan.owner)
         free(self.plan.sums)
+        free(self.plan.routes)
         free(self.worker)
         free(self.taped.data)
 
@@ -239,6 +241,15 @@ cdef class Windows:
             sums.set_quanta(max([r.largest for r in rows], default=0.0), self.longest, sum(r.in_degree for r in rows))
             (<Sums> sums).lonely = not sums.dense and not any((<Rows> r).visited for r in rows)
 
+    cdef lay_routes(self):
+        cdef Rows rows
+        cdef Route *route = self.plan.routes
+        for rows in self.engine.projections:
+            route.population, route.rank = rows.post.index, self.plan.rank[rows.post.index]
+            route.sums, route.summed, route.replaying = self.plan.sums[rows.post.index], rows.summed, rows.post.replaying
+            route.marks = (<Sums> route.sums).marks if route.sums != NULL and (<Sums> route.sums).lonely else NULL
+            route += 1
+
     def open(self, double epoch, double offset):
         """Take over the spikes in flight and the alarms, at a given time."""
         cdef Flights flights = self.engine.flights
@@ -261,6 +272,7 @@ cdef class Windows:
         plan.ranks = max(ranks, default=0) + 1
         for k in range(len(ranks)):
             plan.rank[k] = ranks[k]
+        self.lay_routes()
         for worker in self.workers if self.engine.taping else ():
             worker.tape = worker.tape or Log(self.engine.tape.width)
         for k in range(self.engine.n):

@@ -10,6 +10,7 @@ cdef class Worker:
     cdef Spares spares[2]                       # of mail, which is long, and of other lists
     cdef Bag flights                            # Flight: the spikes of own neurons, those that have arrived included until the
     cdef Py_ssize_t settled                     # next clearance, and how many were in flight after the last
+    cdef Bag hung                               # Incoming: at neurons that take them one by one
     cdef Bag touched                            # Touch: own neurons with arrivals in this window
     cdef Bag departures                         # Departure: spikes of own neurons to be sent
     cdef Bag held                               # Incoming: those after a cut
@@ -75,6 +76,7 @@ cdef class Worker:
             for k in range(self.spares[kind].n):
                 free(self.spares[kind].bag[k].data)
         free(self.flights.data)
+        free(self.hung.data)
         free(self.touched.data)
         free(self.departures.data)
         free(self.held.data)
@@ -98,11 +100,12 @@ cdef class Worker:
         if entry != NULL:
             entry[0] = f[0]
 
-    cdef inline void hang(self, Incoming *arrival) noexcept nogil:
+    cdef inline void hang(self, const Incoming *arrival) noexcept nogil:
         cdef Touch *touch = self.touch((<Rows> self.engine.projection[arrival.projection]).post, arrival.target)
-        if touch != NULL:
-            arrival.next = touch.first
-            touch.first = arrival
+        cdef Incoming *copy = <Incoming *> self.add(&self.hung, sizeof(Incoming))
+        if touch != NULL and copy != NULL:
+            copy[0] = arrival[0]
+            copy.target, touch.first = touch.first, <int32_t> self.hung.n
 
     cdef inline Touch *touch(self, Population p, Py_ssize_t j) noexcept nogil:
         """The entry of a neuron whose arrivals are taken one by one; NULL if there is no memory."""
@@ -112,7 +115,7 @@ cdef class Worker:
             touch = <Touch *> self.add(&self.touched, sizeof(Touch))
             if touch == NULL:
                 return NULL
-            touch.who.population, touch.who.neuron, touch.first, touch.shadow = p.index, <int32_t> j, NULL, 0
+            touch.who.population, touch.who.neuron, touch.first, touch.shadow = p.index, <int32_t> j, 0, 0
             seat.place = <int32_t> self.touched.n
         return <Touch *> self.touched.data + (seat.place - 1)
 
