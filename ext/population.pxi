@@ -5,8 +5,10 @@
 cdef extern from *:
     """
     #define eventsim_prefetch(address) __builtin_prefetch(address)
+    #define eventsim_prefetch_to_write(address) __builtin_prefetch(address, 1)
     """
     void prefetch "eventsim_prefetch" (const void *) noexcept nogil
+    void prefetch_to_write "eventsim_prefetch_to_write" (const void *) noexcept nogil
 
 cdef struct Neuron:                 # head of every state row
     Time at                         # the state is valid at this time

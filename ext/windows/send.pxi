@@ -62,7 +62,7 @@ cdef void send(Worker w, Rows rows, Flight *f) noexcept nogil:
     cdef double wait[CHUNK]
     cdef double offset[CHUNK]
     cdef int32_t ahead[CHUNK]
-    cdef Slot *slot
+    cdef Bag *mail
     cdef Incoming *arrival
     cdef int64_t i, k, n, start = rows.start(f.source)
     cdef int32_t target
@@ -80,10 +80,16 @@ cdef void send(Worker w, Rows rows, Flight *f) noexcept nogil:
                 f.cursor, f.arrival = k + i, later(f.departure, wait[i])
                 w.file(&w.slot(plan.window + SLOTS - 2).flights, f)
                 return
-            slot, target = w.slot(plan.window + ahead[i]), rows.target[k + i]
-            arrival = <Incoming *> w.add(&slot.mail[owner[target >> 6]], sizeof(Incoming))
+            target = rows.target[k + i]
+            mail = &w.mail[((plan.window + ahead[i]) & (SLOTS - 1)) * w.n_workers + owner[target >> 6]]
+            if mail.n < mail.capacity:
+                arrival = <Incoming *> mail.data + mail.n
+                mail.n += 1
+            else:
+                arrival = <Incoming *> w.add(mail, sizeof(Incoming))
             if arrival == NULL:
                 return
+            prefetch_to_write(arrival + 6)              # many lists grow side by side
             undelayed = undelayed and wait[i] < 0.5 and offset[i] == f.departure.offset
             arrival.offset, arrival.w, arrival.projection, arrival.target = offset[i], value(rows.weights, k + i), f.projection, target
             arrival.source = <uint32_t> f.source | (UNDELAYED if undelayed else 0)
