@@ -265,8 +265,8 @@ static int eventsim_poisson_open(PoissonSources *p, const double *rows, int64_t 
     return 0;
 }
 
-/* Hand them back. */
-static void eventsim_poisson_close(PoissonSources *p, double *rows, int64_t width, int64_t count)
+/* Write where they are to such rows. */
+static void eventsim_poisson_save(const PoissonSources *p, double *rows, int64_t width, int64_t count)
 {
     for (int64_t s = 0; s < p->n; s++, rows += width) {
         const Trains *x = p->trains + s / SIDE;
@@ -275,6 +275,12 @@ static void eventsim_poisson_close(PoissonSources *p, double *rows, int64_t widt
         rows[1] = x->offset[last][s % SIDE];
         rows[count] = (double)(WORDS * x->block[s % SIDE] + past);
     }
+}
+
+/* Hand them back. */
+static void eventsim_poisson_close(PoissonSources *p, double *rows, int64_t width, int64_t count)
+{
+    eventsim_poisson_save(p, rows, width, count);
     free(p->trains);
     p->trains = NULL;
 }

@@ -220,15 +220,17 @@ def test_same_bits_for_threads_cuts_files_and_recordings(name, tmp_path):
         assert sim._engine.synaptic_events == whole._engine.synaptic_events
 
 
-def test_not_recording_sources_changes_no_neuron():
-    net = brunel.build(0.02)
-    all_, some = windowed(net), windowed(net, record_spikes=["exc", "inh"])
+@pytest.mark.parametrize("build", [lambda: brunel.build(0.02), lambda: microcircuit.build(0.02, delay_grid=0.1)])
+def test_not_recording_sources_changes_no_neuron(build):
+    net = build()
+    neurons = [p for p in net.populations if p.model.receptors]
+    all_, some = windowed(net), windowed(net, record_spikes=neurons)
     for sim in (all_, some):
         sim.run(5.0)
         sim.run(5.25)
     for a, b in zip(state_bits(all_)[1:], state_bits(some)[1:], strict=True):
         np.testing.assert_array_equal(a, b)
-    rows, first = all_._engine.spikes.rows(), net.populations[2].first
+    rows, first = all_._engine.spikes.rows(), neurons[-1].first + neurons[-1].n
     np.testing.assert_array_equal(rows[rows[:, 2] < first], some._engine.spikes.rows())
     assert np.array_equal(np.lexsort((rows[:, 2], rows[:, 1], rows[:, 0])), np.arange(len(rows)))
     # a run of the ordered executor draws the same trains
@@ -294,6 +296,34 @@ def test_an_interrupt_in_a_window_that_is_cut_loses_nothing(step, monkeypatch):
     sim.run(20.0 - sim.time)
     for a, b in zip(state_bits(whole), state_bits(sim), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("build", [lambda: brunel.build(0.02), lambda: microcircuit.build(0.02, delay_grid=0.1)])
+def test_an_interrupt_between_windows_loses_nothing(build, monkeypatch):
+    """Sources that are asked once in a millisecond are where the neurons are, too."""
+    net = build()
+    whole, sim = windowed(net), windowed(net, threads=3)
+    whole.run(6.0)
+    monkeypatch.setattr(es.simulation, "QUOTA_OF_SUMS", 1)  # a pause after every window
+    pauses = 0
+
+    def pause(self, elapsed):
+        nonlocal pauses
+        pauses += 1
+        if pauses in (3, 4, 17, 29):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(es.simulation._Bar, "at", pause)
+    interrupted = []
+    while sim.time < 6.0:
+        try:
+            sim.run(6.0 - sim.time)
+        except KeyboardInterrupt:
+            interrupted.append(sim.time % 1.0)
+    assert len(interrupted) == 4 and np.count_nonzero(interrupted) > 1
+    for a, b in zip(state_bits(whole), state_bits(sim), strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(whole._engine.counts, sim._engine.counts)
 
 
 def test_recorded_membranes_are_those_of_the_ordered_executor():

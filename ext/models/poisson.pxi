@@ -18,6 +18,7 @@ cdef extern from "poisson.h" nogil:
     double eventsim_poisson_variate(uint64_t seed, uint64_t id, uint64_t k)
     void eventsim_poisson_next(double *epoch, double *offset, double e, double interval, RateSteps steps, int64_t column)
     int eventsim_poisson_open(PoissonSources *p, const double *rows, int64_t width, int64_t count)
+    void eventsim_poisson_save(const PoissonSources *p, double *rows, int64_t width, int64_t count)
     void eventsim_poisson_close(PoissonSources *p, double *rows, int64_t width, int64_t count)
     int64_t eventsim_poisson_fill(PoissonSources *p, double epoch, double offset, double *time, int32_t *source, int64_t room)
     double lane_multiple(double t, double grid)

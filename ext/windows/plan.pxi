@@ -106,15 +106,24 @@ cdef struct Seat:               # of each neuron
     int32_t look                # the window in which to look whether it spikes: see `Worker.watch_out`
     int32_t place               # among those with arrivals in the present window, from 1 on
 
-cdef struct Background:              # Poisson sources that have one synapse each, and nobody else's: see `Worker.drive`
+cdef struct Events:             # of Poisson sources in one window
+    double *time                # [ms], from `Background.epoch` on
+    int32_t *source             # whose they are, counted from the first
+    int64_t n, room
+
+cdef struct Background:              # Poisson sources that have one synapse each, and nobody else's: see drives.pxi
     PoissonSources sources
     void *rows                  # Rows
     int32_t projection, target  # and the population it leads to
     int64_t first, synapse      # id of the first, and its synapse; those of the others follow
-    double delay
-    double *time                # in this window: their spikes [ms], from the epoch of its end, less the delay, on
-    int32_t *source             # and whose they are, counted from the first
-    int64_t n, room
+    double *states              # of the first,
+    int64_t width               # and so far from one to the next
+    double delay, epoch         # [ms]
+    Events drawn                # those of this window, or some that are still to be dealt out to
+    Events *ahead               # the windows of a millisecond,
+    double ms                   # that begins here, and
+    Time until                  # as far as they have been drawn; NULL: they are drawn for each window
+    Events *now                 # those of this window
 
 cdef struct Lot:                # of neurons
     Py_ssize_t n
@@ -143,6 +152,7 @@ cdef struct Plan:               # what the threads share; written while they wai
     double per_ms               # windows in a millisecond, a power of two
     int64_t window              # the present one,
     Time start, limit           # where it begins, and where it ends or is cut
+    Time end                    # of the run
     bint over                   # nothing is left before the end of the run
     bint restless               # something is due in every window
     bint prompt                 # a source may reach a neuron in the window in which it spikes
