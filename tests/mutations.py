@@ -96,13 +96,18 @@ MUTATIONS = [
     Mutation("elevation of the threshold without its jumps", "ext/models/adaptive.pxi", "return (n.told + p.q_sfa) *", "return n.told *", GRADIENT),
     Mutation("bound without arrivals", "ext/windows/sums.h", "* f->k_0[l]) + more;", "* f->k_0[l]);", WINDOWS),
     Mutation("bound of jumps without arrivals", "ext/windows/sums.h", "larger(u, v) + x->M_ex[l];", "larger(u, v);", WINDOWS),
-    Mutation("one effect for arrivals at many times", "ext/windows/deliver.pxi", "(n > 0 and x[0] != x[n - 1])", "False", WINDOWS),
+    Mutation("one effect for arrivals at many times", "ext/windows/deliver.pxi", "n, x = run(rows.delays.u8, rows.delays.u16, k, f.stop),", "n, x = f.stop - k,", WINDOWS),
     Mutation("arrivals of the last whole vector only", "ext/windows/sums.h", "const int64_t k = i < n ? i : 0;\n        const LIFRow", "const int64_t k = 0;\n        const LIFRow", WINDOWS),
-    Mutation("drive found once more at the wrong time", "ext/windows/drives.pxi", "d.time[k] + behind", "d.time[k]", WINDOWS),
+    Mutation("drive found once more at the wrong time", "ext/windows/drives.pxi", "d.now.time[k] + behind", "d.now.time[k]", WINDOWS),
     Mutation("ranks ignored", "ext/windows/length.pxi", "* (1.0 - 2.0 ** -40) < length\n", "* (1.0 - 2.0 ** -40) < 0.0\n", WINDOWS),
     Mutation("delay of a millisecond taken for none", "ext/windows/send.pxi", "undelayed and wait[i] < 0.5 and", "undelayed and", WINDOWS),
     Mutation("window of an arrival rounded up", "ext/windows/send.h", "floor(o * per_ms)", "ceil(o * per_ms)", WINDOWS),
-    Mutation("sources do not lag between runs", "ext/windows/drives.pxi", "earlier_by(w.plan.limit, d.delay)\n    d.n", "w.plan.limit\n    d.n", WINDOWS),
+    Mutation("sources do not lag between runs", "ext/windows/drives.pxi", "earlier_by(w.plan.limit, d.delay)\n    if d.ahead", "w.plan.limit\n    if d.ahead", WINDOWS),
+    Mutation("sources asked ahead not brought back", "ext/windows/drives.pxi", "                go_back(d, earlier_by(engine.now, d.delay))\n", "                pass\n", WINDOWS),
+    Mutation("a millisecond dealt out to one window", "ext/windows/drives.pxi", "min(max(<int64_t> ((t - begin) * per_ms), first), last)", "first", WINDOWS),
+    Mutation("second arrival at a neuron not announced", "ext/windows/alone.pxi", "marks[0] & bit if route.summed else bit", "0 if route.summed else bit", WINDOWS),
+    Mutation("arrival that is not summed not announced", "ext/windows/alone.pxi", "marks[0] & bit if route.summed else bit", "marks[0] & bit", WINDOWS),
+    Mutation("neuron with one arrival looked at twice", "ext/windows/alone.pxi", "    s.looks[j >> 6] &= ~(<uint64_t> 1 << (j & 63))\n", "", WINDOWS),
 ]
 
 

@@ -98,14 +98,14 @@ cdef inline void visit(Worker w, Rows rows, const Flight *f) noexcept nogil:
         window = w.window_of(rest.arrival)
         w.file(&w.held_spikes if window == w.plan.window else &w.slot(window).spikes[w.index], &rest)
 
-# Where many synapses of a row have one delay, and all neurons the same coefficients, effects are those of the stretch. They are
+# Where many synapses of a row have one delay, and all neurons the same coefficients, effects are those of the segment. They are
 # added up when all are known, population by population, so that its sums stay in the cache.
 
 cdef inline int64_t cut_row(Worker w, Rows rows, Population p, Sums s, const Flight *f) noexcept nogil:
-    """Cut what is due of a row into stretches, and file them to be added up; returns where the rest begins."""
+    """Cut what is due of a row into segments, and file them to be added up; returns where the rest begins."""
     cdef double left = elapsed(f.departure, w.plan.limit), x
     cdef int64_t k = f.cursor, n
-    cdef Segment *stretch
+    cdef Segment *segment
     while k < f.stop:
         if rows.delays.stride == 0:
             n, x = f.stop - k, remaining_at_once(w, f, value(rows.delays, k))
@@ -115,51 +115,51 @@ cdef inline int64_t cut_row(Worker w, Rows rows, Population p, Sums s, const Fli
             break
         if s.resting != NULL:
             n = min(n, CHUNK)
-        stretch = <Segment *> w.add(&w.stretches[p.index], sizeof(Segment))
-        if stretch != NULL:
-            stretch.x, stretch.k, stretch.n, stretch.projection = x, k, <int32_t> n, f.projection
+        segment = <Segment *> w.add(&w.segments[p.index], sizeof(Segment))
+        if segment != NULL:
+            segment.x, segment.k, segment.n, segment.projection = x, k, <int32_t> n, f.projection
         k += n
     return k
 
-cdef void add_stretches(Worker w, Population p, Sums s) noexcept nogil:
+cdef void add_segments(Worker w, Population p, Sums s) noexcept nogil:
     """Add up what has been filed for a population; rows are fetched two lots ahead, and the sums one."""
-    cdef Segment *stretch = <Segment *> w.stretches[p.index].data
-    cdef Py_ssize_t n = w.stretches[p.index].n, start, i
-    cdef double x[STRETCHES]
+    cdef Segment *segment = <Segment *> w.segments[p.index].data
+    cdef Py_ssize_t n = w.segments[p.index].n, start, i
+    cdef double x[SEGMENTS]
     cdef Effects e
-    for start from -2 * STRETCHES <= start < n by STRETCHES:
-        for i in range(start + 2 * STRETCHES, min(start + 3 * STRETCHES, n)):
-            fetch_stretch(<Rows> w.engine.projection[stretch[i].projection], &stretch[i])
-        for i in range(max(start + STRETCHES, 0), min(start + 2 * STRETCHES, n)):
-            fetch_sums(w, <Rows> w.engine.projection[stretch[i].projection], s, &stretch[i])
+    for start from -2 * SEGMENTS <= start < n by SEGMENTS:
+        for i in range(start + 2 * SEGMENTS, min(start + 3 * SEGMENTS, n)):
+            fetch_segment(<Rows> w.engine.projection[segment[i].projection], &segment[i])
+        for i in range(max(start + SEGMENTS, 0), min(start + 2 * SEGMENTS, n)):
+            fetch_sums(w, <Rows> w.engine.projection[segment[i].projection], s, &segment[i])
         if start < 0:
             continue
-        for i in range(min(STRETCHES, n - start)):
-            x[i] = stretch[start + i].x
-        p.kernel().effects(min(STRETCHES, n - start), x, NULL, p.coefs, 0, s.quanta, s.same, &e)
-        for i in range(min(STRETCHES, n - start)):
-            add_stretch(w, <Rows> w.engine.projection[stretch[start + i].projection], p, s, stretch[start + i].k,
-                        stretch[start + i].n, &e, <int> i, &x[i])
-    w.stretches[p.index].n = 0
+        for i in range(min(SEGMENTS, n - start)):
+            x[i] = segment[start + i].x
+        p.kernel().effects(min(SEGMENTS, n - start), x, NULL, p.coefs, 0, s.quanta, s.same, &e)
+        for i in range(min(SEGMENTS, n - start)):
+            add_segment(w, <Rows> w.engine.projection[segment[start + i].projection], p, s, segment[start + i].k,
+                        segment[start + i].n, &e, <int> i, &x[i])
+    w.segments[p.index].n = 0
 
-cdef inline void fetch_stretch(Rows rows, const Segment *stretch) noexcept nogil:
+cdef inline void fetch_segment(Rows rows, const Segment *segment) noexcept nogil:
     cdef int64_t i
-    for i from stretch.k <= i < min(stretch.k + stretch.n, stretch.k + 4 * TOGETHER) by TOGETHER:
+    for i from segment.k <= i < min(segment.k + segment.n, segment.k + 4 * TOGETHER) by TOGETHER:
         prefetch(rows.targets() + i)
         prefetch_value(rows.weights, i)
-    prefetch(rows.targets() + stretch.k + stretch.n - 1)
-    prefetch_value(rows.weights, stretch.k + stretch.n - 1)
+    prefetch(rows.targets() + segment.k + segment.n - 1)
+    prefetch_value(rows.weights, segment.k + segment.n - 1)
 
-cdef inline void fetch_sums(Worker w, Rows rows, Sums s, const Segment *stretch) noexcept nogil:
+cdef inline void fetch_sums(Worker w, Rows rows, Sums s, const Segment *segment) noexcept nogil:
     cdef const Sum *own = s.pools[w.index].sums + 1 - s.pools[w.index].first
     cdef int64_t i
-    for i in range(stretch.k, stretch.k + min(stretch.n, TOGETHER)):
+    for i in range(segment.k, segment.k + min(segment.n, TOGETHER)):
         if s.dense:
             prefetch(&own[rows.target[i]])
         else:
             prefetch(&s.place[rows.target[i]])
 
-cdef inline void add_stretch(Worker w, Rows rows, Population p, Sums s, int64_t k, int64_t n, const Effects *e, int one,
+cdef inline void add_segment(Worker w, Rows rows, Population p, Sums s, int64_t k, int64_t n, const Effects *e, int one,
                              const double *x) noexcept nogil:
     """Sum synapses from k on, all with effect `one` (-1: each with its own)."""
     cdef int32_t lo = <int32_t> min(s.share * w.index, p.n), hi = <int32_t> min(s.share * (w.index + 1), p.n)
@@ -191,7 +191,7 @@ cdef int64_t add_row(Worker w, Rows rows, Population p, Sums s, const Flight *f)
         if n == 0:
             break
         p.kernel().effects(n, x, &rows.target[k], p.coefs, s.rates_stride, s.quanta, s.same, &e)
-        add_stretch(w, rows, p, s, k, n, &e, -1, x)
+        add_segment(w, rows, p, s, k, n, &e, -1, x)
         k += n
     return k
 

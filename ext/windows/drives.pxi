@@ -1,6 +1,5 @@
 # Many Poisson sources have one synapse each: the background of one neuron. Their spikes need not be filed: those that
 # arrive in a window are those of the same time, less the delay. The sources lag behind by it; `Engine.catch_up` makes up.
-
 #
 # To draw them is to ask each source whether it spikes. Where windows are short it is asked once in a millisecond, and its spikes
 # are dealt out to windows. A run may be interrupted before these are over: then they are drawn once more, from the state of the

@@ -31,7 +31,7 @@ cdef enum:
     SPARES = 64                 # emptied lists whose memory is kept for others
     AHEAD = 8                   # neurons ahead for which memory is fetched
     TOGETHER = 16               # synapses of a row for which memory is fetched
-    STRETCHES = 32              # stretches of rows whose effects are computed together
+    SEGMENTS = 32               # segments of rows whose effects are computed together
     LONG_SEGMENT = 8            # a spike with so many arrivals in a window is not sent, but visited in each
     MANY = 8                    # arrivals at a neuron in a window
     RENUMBER = 1 << 30          # windows after which they are counted from 0 again
@@ -88,8 +88,8 @@ cdef struct Arrivals:           # at neurons of one population, to be summed
     double weight[CHUNK]
     int32_t target[CHUNK]
 
-cdef struct Segment:            # of a row: synapses with one delay
-    double x                    # how long before the end of the window they are reached [ms]
+cdef struct Segment:            # of a row: synapses that are reached at one time
+    double x                    # how long before the end of the window [ms]
     int64_t k                   # the first,
     int32_t n                   # and how many
     int32_t projection

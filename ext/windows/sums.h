@@ -183,22 +183,13 @@ static void eventsim_alone(int64_t n, const double *weight, const Effects *e, Su
     }
 }
 
-/* Which of n synapses, CHUNK at most, have targets whose bits are set? Few: some are looked at together, without branches. */
-LANES int64_t eventsim_find(int64_t n, const int32_t *target, const uint64_t *bits, int32_t *at)
+/* Which of n synapses, CHUNK at most, have targets whose bits are set? Without branches: nobody can guess them. */
+static int64_t eventsim_find(int64_t n, const int32_t *target, const uint64_t *bits, int32_t *at)
 {
-    enum { TOGETHER = 16 };
-    int64_t i, k, found = 0;
-    for (i = 0; i < n; i += TOGETHER) {
-        const int64_t m = n - i < TOGETHER ? n - i : TOGETHER;
-        uint64_t any = 0;
-        if (m == TOGETHER)
-            for (k = 0; k < TOGETHER; k++)
-                any |= bits[target[i + k] >> 6] >> (target[i + k] & 63);
-        else
-            any = 1;
-        for (k = 0; any & 1 && k < m; k++)
-            if (bits[target[i + k] >> 6] >> (target[i + k] & 63) & 1)
-                at[found++] = (int32_t)(i + k);
+    int64_t i, found = 0;
+    for (i = 0; i < n; i++) {
+        at[found] = (int32_t)i;                 /* overwritten by the next one if it is not so */
+        found += bits[target[i] >> 6] >> (target[i] & 63) & 1;
     }
     return found;
 }

@@ -12,8 +12,8 @@
 # (deliver.pxi). For each window, each thread does
 #   emit       its sources spike;                                        -- barrier, if they may do so with less delay than D --
 # and, for each rank,
-#   deliver    arrivals at its neurons are added up, or hung on them;
-#   sweep      neurons with sums come to the end of the window, if they cannot spike in it (sweep.pxi);
+#   deliver    arrivals at its neurons are added up, or hung on them; rows that are visited are cut to what is due;
+#   sweep      that is added up, too, and neurons with sums come to the end of the window, if they cannot spike in it (sweep.pxi);
 #   fall_back  all others with arrivals, or an alarm that rings, live through the window;     -- barrier, if there are ranks --
 #   dispatch   their spikes are sent;                                                                        -- barrier --
 # and then
@@ -58,13 +58,14 @@ cdef inline bint has_rank(const Plan *plan, Rows rows, int32_t rank) noexcept no
     return plan.ranks == 1 or plan.rank[rows.post.index] == rank
 
 cdef void sweep(Worker w, int32_t rank) noexcept nogil:
-    """Neurons with sums come to the end of the window, but for those that may spike in it: their arrivals are looked up."""
+    """Population by population, so that its sums stay in the cache: what is left is added up, and neurons with sums come to the
+    end of the window, but for those that may spike in it: their arrivals are looked up."""
     cdef Plan *plan = w.plan
     cdef Background *drives = <Background *> w.drives.data
     cdef Py_ssize_t k, i
     for k in range(w.engine.traced.shape[0]):
         if plan.sums[k] != NULL and plan.rank[k] == rank:
-            add_stretches(w, <Population> w.engine.population[k], <Sums> plan.sums[k])
+            add_segments(w, <Population> w.engine.population[k], <Sums> plan.sums[k])
             for i in range(w.drives.n):
                 if drives[i].target == k:
                     drive(w, &drives[i])

@@ -27,7 +27,7 @@ cdef class Worker:
     cdef int whole                              # the window is not cut
     cdef double end_offset                      # where it ends [ms], from the beginning of its millisecond
     cdef Arrivals *arrivals                     # of each population
-    cdef Bag *stretches                         # Segment: what is to be added up in this window, likewise
+    cdef Bag *segments                         # Segment: what is to be added up in this window, of each population
     cdef readonly Log spikes                    # of this window: epoch, offset, global id
     cdef readonly Log tape                      # of this window, if the engine has one
     cdef readonly list traces                   # as in the engine, of this window
@@ -49,9 +49,9 @@ cdef class Worker:
         self.summed = <Bag *> calloc(SLOTS * n_workers, sizeof(Bag))
         self.trace = <void **> malloc(max(len(engine.populations), 1) * sizeof(void *))
         self.arrivals = <Arrivals *> calloc(max(len(engine.populations), 1), sizeof(Arrivals))
-        self.stretches = <Bag *> calloc(max(len(engine.populations), 1), sizeof(Bag))
+        self.segments = <Bag *> calloc(max(len(engine.populations), 1), sizeof(Bag))
         if (self.wheel == NULL or self.mail == NULL or self.summed == NULL or self.trace == NULL or self.arrivals == NULL
-                or self.stretches == NULL):
+                or self.segments == NULL):
             raise MemoryError("Worker: no memory for its wheel")
         for k in range(SLOTS):
             self.wheel[k].mail = self.mail + k * n_workers
@@ -86,14 +86,14 @@ cdef class Worker:
         free(self.visits.data)
         free(self.separate.data)
         free(self.shadows.data)
-        for k in range(len(self.traces) if self.stretches != NULL else 0):
-            free(self.stretches[k].data)
+        for k in range(len(self.traces) if self.segments != NULL else 0):
+            free(self.segments[k].data)
         free(self.wheel)
         free(self.mail)
         free(self.summed)
         free(self.trace)
         free(self.arrivals)
-        free(self.stretches)
+        free(self.segments)
 
     cdef void file(self, Bag *bag, const Flight *f) noexcept nogil:
         cdef Flight *entry = <Flight *> self.add(bag, sizeof(Flight))
