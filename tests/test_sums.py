@@ -390,7 +390,7 @@ def neurons(draw, model):
     arrival = np.sort(np.array(draw(st.lists(times, min_size=n, max_size=n)))) * length
     row = core.state[0].copy()
     if model == "FlyLIF":
-        row[2:4] = 0.0, draw(st.sampled_from([0.0, 0.3 * length, length, 1.5 * length]))  # released then
+        row[2:4] = divmod(draw(st.sampled_from([0.0, 0.3 * length, length, 1.5 * length])), 1.0)  # released then
     return core, row, arrival, weight, length
 
 
