@@ -105,8 +105,7 @@ MUTATIONS = [
     Mutation("sources do not lag between runs", "ext/windows/drives.pxi", "earlier_by(w.plan.limit, d.delay)\n    if d.ahead", "w.plan.limit\n    if d.ahead", WINDOWS),
     Mutation("sources asked ahead not brought back", "ext/windows/drives.pxi", "                go_back(d, earlier_by(engine.now, d.delay))\n", "                pass\n", WINDOWS),
     Mutation("a millisecond dealt out to one window", "ext/windows/drives.pxi", "min(max(<int64_t> ((t - begin) * per_ms), first), last)", "first", WINDOWS),
-    Mutation("second arrival at a neuron not announced", "ext/windows/alone.pxi", "marks[0] & bit if route.summed else bit", "0 if route.summed else bit", WINDOWS),
-    Mutation("arrival that is not summed not announced", "ext/windows/alone.pxi", "marks[0] & bit if route.summed else bit", "marks[0] & bit", WINDOWS),
+    Mutation("second arrival at a neuron not announced", "ext/windows/alone.pxi", "marks[1] |= marks[0] & bit", "pass", WINDOWS),
     Mutation("neuron with one arrival looked at twice", "ext/windows/alone.pxi", "    s.looks[j >> 6] &= ~(<uint64_t> 1 << (j & 63))\n", "", WINDOWS),
 ]
 

@@ -425,13 +425,14 @@ def test_what_passes_the_bound_stays_below_threshold(model, data):
     check(length, last)
     core.evolve(here, ids, np.array([[0.0, length]]))
     scale = 1.0 + np.abs(here[0, HEAD:]).max()
-    np.testing.assert_allclose(after[HEAD:], here[0, HEAD:], rtol=0, atol=1e-12 * scale)
+    quanta = 2.0**-44 * np.abs(weight).sum()  # to which each effect is rounded
+    np.testing.assert_allclose(after[HEAD:], here[0, HEAD:], rtol=0, atol=1e-12 * scale + quanta)
     horizon = min(respite, 50.0)
     for t in np.linspace(0.0, 1.0, 40) * horizon:
-        then = here.copy()
+        then = after[None].copy()
         then[0, :2] = 0.0
         core.evolve(then, ids, np.array([divmod(t, 1.0)]))
-        assert then[0, HEAD] < c
+        assert then[0, HEAD] < c * (1.0 + 2.0**-50)  # there may be less than an ulp between them
 
 
 def test_the_bound_is_useful():

@@ -18,7 +18,7 @@ cdef void announce(Worker w, const Bag *mail, int32_t rank) noexcept nogil:
                 cut and not before(at_time(w.plan.start.epoch, arrival[k].offset), w.plan.limit)):
             continue
         marks, bit = route.marks + 2 * (arrival[k].target >> 6), <uint64_t> 1 << (arrival[k].target & 63)
-        marks[1] |= marks[0] & bit if route.summed else bit
+        marks[1] |= marks[0] & bit
         marks[0] |= bit
 
 cdef inline bint is_alone(const uint64_t *marks, Py_ssize_t j) noexcept nogil:
