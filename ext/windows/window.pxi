@@ -274,8 +274,9 @@ cdef inline void observe(Worker w, Population p, Py_ssize_t j) noexcept nogil:
 cdef inline void fetch(Worker w, Population p, const Touch *touch) noexcept nogil:
     """A neuron's turn comes soon."""
     prefetch(p.row(touch.who.neuron))
+    prefetch(<double *> p.row(touch.who.neuron) + p.width - 1)
     prefetch(&w.plan.seats[p.first + touch.who.neuron])
-    prefetch(<Incoming *> w.hung.data + touch.first)
+    prefetch(<Incoming *> w.hung.data + touch.first - 1)
 
 cdef void live_or_watch(Worker w, Population p, const Touch *touch) noexcept nogil:
     w.in_shadow = touch.shadow > 0
