@@ -276,7 +276,8 @@ cdef inline void fetch(Worker w, Population p, const Touch *touch) noexcept nogi
     prefetch(p.row(touch.who.neuron))
     prefetch(<double *> p.row(touch.who.neuron) + p.width - 1)
     prefetch(&w.plan.seats[p.first + touch.who.neuron])
-    prefetch(<Incoming *> w.hung.data + touch.first - 1)
+    if touch.first:
+        prefetch(<Incoming *> w.hung.data + touch.first - 1)
 
 cdef void live_or_watch(Worker w, Population p, const Touch *touch) noexcept nogil:
     w.in_shadow = touch.shadow > 0
