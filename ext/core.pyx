@@ -48,7 +48,7 @@ include "windows/worker.pxi"    # what a thread owns,
 include "windows/windows.pxi"   # the loop,
 include "windows/window.pxi"    # and a window: its steps, from first to last
 include "windows/send.pxi"
-include "windows/alone.pxi"
+include "windows/alone.pxi"     # arrivals that are the only one of their neuron
 include "windows/deliver.pxi"
 include "windows/sweep.pxi"
 include "windows/drives.pxi"    # Poisson sources of one synapse each

@@ -11,11 +11,9 @@ cdef void announce(Worker w, const Bag *mail, int32_t rank) noexcept nogil:
     cdef Py_ssize_t k
     cdef uint64_t *marks
     cdef uint64_t bit
-    cdef bint cut = before(w.plan.limit, w.start_of(w.plan.window + 1))
     for k in range(mail.n):
         route = &w.plan.routes[arrival[k].projection]
-        if route.marks == NULL or route.rank != rank or arrival[k].w == 0.0 or (
-                cut and not before(at_time(w.plan.start.epoch, arrival[k].offset), w.plan.limit)):
+        if route.marks == NULL or route.rank != rank or arrival[k].w == 0.0 or is_after_cut(w, &arrival[k]):
             continue
         marks, bit = route.marks + 2 * (arrival[k].target >> 6), <uint64_t> 1 << (arrival[k].target & 63)
         marks[1] |= marks[0] & bit
@@ -28,8 +26,7 @@ cdef inline void add_alone(Worker w, Sums s, Population p, Incoming *arrival) no
     """File an arrival among those of its kind: when a lot is full its neurons are fetched, and the lot before is taken on."""
     cdef Lone *lone = &s.lone[2 * w.index]
     cdef Py_ssize_t j = arrival.target, n = lone.all.n
-    prefetch(p.row(j))
-    prefetch(<double *> p.row(j) + p.width - 1)
+    fetch_state(p, j)
     s.looks[j >> 6] &= ~(<uint64_t> 1 << (j & 63))
     lone.all.x[n] = max(w.end_offset - arrival.offset, 0.0)
     lone.all.weight[n], lone.all.target[n], lone.arrival[n] = arrival.w, arrival.target, arrival

@@ -5,7 +5,6 @@ cdef void receive(Worker w, Bag *mail, int32_t rank) noexcept nogil:
     cdef Incoming *arrival = <Incoming *> mail.data
     cdef const Route *route
     cdef Py_ssize_t i, k
-    cdef bint cut = before(w.plan.limit, w.start_of(w.plan.window + 1))
     for k in range(mail.n):
         prefetch(&arrival[k + 3 * CHUNK])
         if k + 2 * CHUNK < mail.n:
@@ -13,7 +12,7 @@ cdef void receive(Worker w, Bag *mail, int32_t rank) noexcept nogil:
         route = &w.plan.routes[arrival[k].projection]
         if route.rank != rank:
             continue
-        if cut and not before(at_time(w.plan.start.epoch, arrival[k].offset), w.plan.limit):
+        if is_after_cut(w, &arrival[k]):
             w.hold(&arrival[k])
             arrival[k].w = 0.0
             continue

@@ -176,7 +176,6 @@ cdef start_drive(Windows windows, Worker w, PoissonPopulation p, Rows rows, int3
     memset(d, 0, sizeof(Background))
     rows.visited, s.lonely = True, False
     d.sources = p.sources(first + begin, end - begin)
-    d.target = rows.post.index
     d.rows, d.projection, d.first, d.synapse, d.delay = <void *> rows, projection, p.first + first + begin, begin, rows.shortest
     d.states, d.width = <double *> p.row(first + begin), p.width
     if eventsim_poisson_open(&d.sources, d.states, d.width, HEAD):
@@ -227,32 +226,28 @@ def stop_drives(Windows windows):
 
 cdef go_back(Background *d, Time now):
     """Bring sources that have been asked ahead back to a time."""
-    times, whose = np.empty(POISSON_ROOM), np.empty(POISSON_ROOM, np.int32)
-    cdef double[::1] time = times
-    cdef int32_t[::1] source = whose
     free(d.sources.trains)
     if eventsim_poisson_open(&d.sources, d.states, d.width, HEAD):
         raise MemoryError("Windows: no memory for the Poisson sources")
-    with nogil:
-        while True:
-            eventsim_poisson_fill(&d.sources, now.epoch, now.offset, &time[0], &source[0], POISSON_ROOM)
-            if not d.sources.more:
-                break
+    go_on(&d.sources, now)
 
 cdef numbers_until(PoissonPopulation p, Time now):
     """How many events each source will have had by a time, int64 (n,)."""
     rows = p.state.copy()
-    times, whose = np.empty(POISSON_ROOM), np.empty(POISSON_ROOM, np.int32)
     cdef double[:, ::1] row = rows
-    cdef double[::1] time = times
-    cdef int32_t[::1] source = whose
     cdef PoissonSources sources = p.sources(0, p.n)
     if eventsim_poisson_open(&sources, &row[0, 0], p.width, HEAD):
         raise MemoryError("Windows: no memory for the Poisson sources")
-    with nogil:
-        while True:
-            eventsim_poisson_fill(&sources, now.epoch, now.offset, &time[0], &source[0], POISSON_ROOM)
-            if not sources.more:
-                break
+    go_on(&sources, now)
     eventsim_poisson_close(&sources, &row[0, 0], p.width, HEAD)
     return rows[:, HEAD].astype(np.int64)
+
+cdef go_on(PoissonSources *sources, Time now):
+    """Bring sources to a time, whatever they do until then."""
+    cdef double[::1] time = np.empty(POISSON_ROOM)
+    cdef int32_t[::1] source = np.empty(POISSON_ROOM, np.int32)
+    with nogil:
+        while True:
+            eventsim_poisson_fill(sources, now.epoch, now.offset, &time[0], &source[0], POISSON_ROOM)
+            if not sources.more:
+                break

@@ -10,6 +10,10 @@ cdef inline void prefetch_value(Values v, int64_t k) noexcept nogil:
     else:
         prefetch(v.u16 + k)
 
+cdef inline void fetch_state(Population p, Py_ssize_t j) noexcept nogil:
+    prefetch(p.row(j))
+    prefetch(<double *> p.row(j) + p.width - 1)
+
 cdef inline void *put(Bag *bag, size_t width) noexcept nogil:
     """Room for one more entry; NULL if there is no memory."""
     cdef Py_ssize_t capacity

@@ -114,15 +114,15 @@ cdef struct Events:             # of Poisson sources in one window
 cdef struct Background:              # Poisson sources that have one synapse each, and nobody else's: see drives.pxi
     PoissonSources sources
     void *rows                  # Rows
-    int32_t projection, target  # and the population it leads to
+    int32_t projection
     int64_t first, synapse      # id of the first, and its synapse; those of the others follow
     double *states              # of the first,
     int64_t width               # and so far from one to the next
     double delay, epoch         # [ms]
     Events drawn                # those of this window, or some that are still to be dealt out to
-    Events *ahead               # the windows of a millisecond,
-    double ms                   # that begins here, and
-    Time until                  # as far as they have been drawn; NULL: they are drawn for each window
+    Events *ahead               # the windows of a millisecond; NULL: they are drawn for each window alone
+    double ms                   # where that begins, and
+    Time until                  # how far they have been drawn
     Events *now                 # those of this window
 
 cdef struct Lot:                # of neurons
@@ -149,7 +149,7 @@ cdef struct Slot:               # what is due in one window
 cdef struct Plan:               # what the threads share; written while they wait
     int n_workers
     double epoch                # [ms] where window 0 begins
-    double per_ms               # windows in a millisecond, a power of two
+    double per_ms               # windows in a millisecond
     int64_t window              # the present one,
     Time start, limit           # where it begins, and where it ends or is cut
     Time end                    # of the run

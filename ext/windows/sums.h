@@ -174,12 +174,10 @@ static void eventsim_alone(int64_t n, const double *weight, const Effects *e, Su
     int64_t i;
     for (i = 0; i < n; i++) {
         const int inhibits = weight[i] < 0.0;
-        const int64_t membrane = in_quanta(weight[i] * e->f[2 * inhibits][i]);
-        const int64_t current = in_quanta(weight[i] * e->f[2 * inhibits + 1][i]);
-        sums[i].excitation[0] = inhibits ? 0 : membrane;
-        sums[i].excitation[1] = inhibits ? 0 : current;
-        sums[i].inhibition[0] = inhibits ? membrane : 0;
-        sums[i].inhibition[1] = inhibits ? current : 0;
+        int64_t *v = inhibits ? sums[i].inhibition : sums[i].excitation;
+        memset(&sums[i], 0, sizeof(Sum));
+        v[0] = in_quanta(weight[i] * e->f[2 * inhibits][i]);
+        v[1] = in_quanta(weight[i] * e->f[2 * inhibits + 1][i]);
     }
 }
 

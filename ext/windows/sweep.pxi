@@ -56,8 +56,7 @@ cdef void step_all(Worker w, Sums s, Population p) noexcept nogil:
         while bits:
             j = <int32_t> (64 * word + lowest(bits))
             bits &= bits - 1
-            prefetch(p.row(j))
-            prefetch(<double *> p.row(j) + p.width - 1)
+            fetch_state(p, j)
             prefetch(&plan.seats[p.first + j])
             lot.ids[lot.n], lot.commit[lot.n] = j, touched >> (j & 63) & 1
             lot.n += 1

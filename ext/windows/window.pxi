@@ -54,6 +54,10 @@ cdef void deliver(Worker w, int32_t rank) noexcept nogil:
     for k in range(plan.n_workers):
         visit_all(w, &(<Worker> plan.workers[k]).slot(plan.window).spikes[w.index], rank)
 
+cdef inline bint is_after_cut(Worker w, const Incoming *arrival) noexcept nogil:
+    """Is an arrival of this window due only after a cut of it?"""
+    return not w.whole and not before(at_time(w.plan.start.epoch, arrival.offset), w.plan.limit)
+
 cdef inline bint has_rank(const Plan *plan, Rows rows, int32_t rank) noexcept nogil:
     return plan.ranks == 1 or plan.rank[rows.post.index] == rank
 
@@ -67,7 +71,7 @@ cdef void sweep(Worker w, int32_t rank) noexcept nogil:
         if plan.sums[k] != NULL and plan.rank[k] == rank:
             add_segments(w, <Population> w.engine.population[k], <Sums> plan.sums[k])
             for i in range(w.drives.n):
-                if drives[i].target == k:
+                if (<Rows> drives[i].rows).post.index == k:
                     drive(w, &drives[i])
             step_all(w, <Sums> plan.sums[k], <Population> w.engine.population[k])
     if w.recollecting:
@@ -273,8 +277,7 @@ cdef inline void observe(Worker w, Population p, Py_ssize_t j) noexcept nogil:
 
 cdef inline void fetch(Worker w, Population p, const Touch *touch) noexcept nogil:
     """A neuron's turn comes soon."""
-    prefetch(p.row(touch.who.neuron))
-    prefetch(<double *> p.row(touch.who.neuron) + p.width - 1)
+    fetch_state(p, touch.who.neuron)
     prefetch(&w.plan.seats[p.first + touch.who.neuron])
     if touch.first:
         prefetch(<Incoming *> w.hung.data + touch.first - 1)
