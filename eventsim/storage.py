@@ -21,7 +21,7 @@ from .network import Network, Projection
 if TYPE_CHECKING:
     from .simulation import Simulation
 
-FORMAT = 2  # raised whenever what is stored changes
+FORMAT = 3  # raised whenever what is stored changes
 ROWS = {  # of a projection: attributes of its rows by the names they are stored under
     "indptr": "indptr",
     "indices": "indices",
@@ -160,12 +160,20 @@ def _restore(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Simulatio
         network.projections.append(projection)
     engine = _core.Engine(cores, rows, *start)
     engine.set_projections(rows, list(range(len(network.projections))))
+    changed = [i for i, core in enumerate(cores) if header["format"] < 3 and hasattr(core, "restart")]
+    for i in changed:  # before Poisson trains were functions of time
+        rows, old = cores[i].state.copy(), arrays[f"engine/state{i}"]
+        rows[:, : _core.HEAD_WIDTH] = old[:, : _core.HEAD_WIDTH]
+        arrays[f"engine/state{i}"] = rows
     engine.restore(group("engine/"))
+    for i in changed:
+        cores[i].restart(*header["time"])
+        engine.reset_alarms(i)
     sim = Simulation.__new__(Simulation)
     sim.seed = header["seed"]
     executor, threads = header.get("executor", "auto"), header.get("threads", 1)  # older files have none
     sim._begin(network, engine, start, header["weight_dtype"], executor, threads)
     sim._time, sim._eras, sim._wall = tuple(header["time"]), eras, header["wall"]
-    sim._origin = group("origin/") or None
+    sim._origin = None if changed else group("origin/") or None
     sim._replaced = [(owner, arrays[f"replaced{k}/place"]) for k, owner in enumerate(header["replaced"])]
     return sim

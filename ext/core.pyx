@@ -13,6 +13,7 @@ from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memmove, memset
 from cpython.exc cimport PyErr_CheckSignals
 import threading
+from math import factorial
 
 import numpy as np
 from eventsim import check
@@ -27,6 +28,7 @@ include "queue.pxi"         # spikes in flight, alarms
 include "solver.pxi"        # when will a membrane reach its threshold?
 include "costate.pxi"       # the same questions asked backward: what gradients are made of
 include "recorder.pxi"      # the only code that appends
+include "trains.pxi"        # Poisson trains
 include "kernel.pxi"        # sums of arrivals, and what takes them
 include "population.pxi"    # what every model shares, and the calls the engine makes
 
@@ -49,9 +51,9 @@ include "windows/windows.pxi"   # the loop,
 include "windows/window.pxi"    # and a window: its steps, from first to last
 include "windows/send.pxi"
 include "windows/alone.pxi"     # arrivals that are the only one of their neuron
+include "windows/drives.pxi"    # Poisson sources of one synapse each
 include "windows/deliver.pxi"
 include "windows/sweep.pxi"
-include "windows/drives.pxi"    # Poisson sources of one synapse each
 include "windows/length.pxi"
 include "adjoint.pxi"       # the tape read backward: gradients
 

@@ -42,7 +42,7 @@ cdef class Engine:
     cdef Time now                                   # of the last event
     cdef readonly int64_t synaptic_events, solver_steps, predictions, n_spikes
     cdef object components                          # see `components_of`; None: not looked for yet
-    cdef readonly dict lagging                      # see `catch_up`: {index of a population: numbers of events counted}
+    cdef readonly dict lagging                      # see `catch_up`: {index of a population: (epoch, offset, numbers counted since)}
     cdef readonly int64_t overflowed                # a neuron whose state is not finite any more; -1: none
 
     def __init__(self, list populations, list projections, double epoch, double offset):
@@ -283,26 +283,27 @@ cdef class Engine:
 
     def catch_up(self):
         """Let sources that lag behind spike until now. Windows let Poisson sources lag by the delay of their synapses: what they
-        do in that time arrives later. It has been counted, and is not recorded, but is not drawn yet. Whoever changes anything
+        do in that time arrives later. It has been counted, and is not recorded, but has not been sent. Whoever changes anything
         that matters to it, or wants to see all spikes in flight, calls this first."""
-        cdef Population p
+        cdef PoissonPopulation p
+        cdef Time since
         cdef int code
-        for index, counted in self.lagging.items():
-            p = self.populations[index]
-            again = counted - p.state[:, HEAD].astype(np.int64)
-            self.counts[p.first:p.first + p.n] -= again
-            self.n_spikes -= int(again.sum())
+        for index, (epoch, offset, counted) in self.lagging.items():
+            p, since = self.populations[index], at_time(epoch, offset)
+            self.counts[p.first:p.first + p.n] -= counted
+            self.n_spikes -= int(counted.sum())
             with nogil:
-                code = self.draw(p, at_time(-INFINITY, 0.0))
+                code = self.draw(p, since, since)
             if code:
                 raise MemoryError("Simulation: no memory for the spikes of Poisson sources")
         self.lagging = {}
 
-    cdef int draw(self, Population p, Time arrived) noexcept nogil:
-        """Let sources spike until now, and set their alarms. What they do before a time has arrived already: it is not sent."""
+    cdef int draw(self, PoissonPopulation p, Time since, Time arrived) noexcept nogil:
+        """Let sources spike from a time until now, and set their alarms. What they do before `arrived` is not sent."""
         cdef Py_ssize_t j
         cdef Time t
         for j in range(p.n):
+            p.go_to(j, since)
             t = p.alarm(j)
             while before(t, self.now):
                 if self.flights.reserve(self.out_ptr[p.index + 1] - self.out_ptr[p.index]) or self.spikes.reserve(1):

@@ -21,11 +21,17 @@ cdef extern from "sums.h" nogil:
     ctypedef struct Window:
         double epoch, offset, length, end_epoch, end_offset
         double quantum[2]
+    ctypedef struct Panel:
+        pass
     ctypedef struct Kernel:
         void (*effects)(int64_t n, const double *x, const int32_t *target, const double *rows, int64_t stride,
                         const double *quantum, int same, Effects *e) noexcept nogil
         void (*step)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
                      int same, const Sum *const *sums, const Window *window, uint8_t *fails, double *respite) noexcept nogil
+        void (*panel)(int64_t n, Panel *panels, const double *rows, int64_t stride, int same, const Sum *sums, const Window *window,
+                      uint64_t *fails) noexcept nogil
+        void (*enter)(Panel *panel, int l, const double *row) noexcept nogil
+        void (*leave)(const Panel *panel, int l, double *row) noexcept nogil
         int rates, coefficients, freezes
     const Kernel lif_kernel "eventsim_lif_kernel"
     const Kernel delta_kernel "eventsim_delta_kernel"
@@ -36,6 +42,26 @@ cdef extern from "sums.h" nogil:
     void alone "eventsim_alone" (int64_t n, const double *weight, const Effects *e, Sum *sums)
     int64_t find "eventsim_find" (int64_t n, const int32_t *target, const uint64_t *bits, int32_t *at)
     int reserve "eventsim_reserve" (Pool *pool, int64_t more)
+
+cdef extern from "drives.h" nogil:
+    enum:
+        TERMS
+    ctypedef struct Series:
+        double middle
+        double f[4][12]
+        int terms
+    ctypedef struct Driven:
+        const double *weight
+        const double *longest
+        const double *rows
+        int64_t stride
+        const double *quantum
+        int same
+        const Series *series
+        Sum *sums
+    int64_t eventsim_drive(const PoissonSources *p, const PoissonStretch *t, int64_t first, int64_t n, const Kernel *kernel,
+                           const Driven *d, int64_t *counts)
+    void eventsim_series(double x, const Series *series, Effects *e, int64_t k)
 
 cdef extern from "send.h" nogil:
     int64_t WHOLE(int64_t)

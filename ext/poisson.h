@@ -1,13 +1,16 @@
-/* Exact Poisson trains, one interval or many trains at a time.
+/* Exact Poisson trains, as functions of time.
  *
- * The k-th interval of source `id`, in units of its mean, is -log of word k % 4 of block k / 4 of the source's own stream of
- * random numbers. The generator is Threefry4x64-20 (Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as
- * 1, 2, 3"): additions, rotations and exclusive ors of 64 bits, which every vector unit has, while Philox4x64 multiplies to
- * 128 bits, which none has (benchmarks/poisson.py).
+ * Time is cut into cells, so long that 3/4 to 3/2 events of a source are expected in each. How many there are, and where, is in
+ * words of the source's own stream of random numbers: word 0 of a cell is its number, by inversion, and every other a place. So
+ * there is nothing to remember: any stretch of time may be drawn alone, once more, and on any thread. A Poisson process is just
+ * that: in disjoint stretches it is independent, and its events, given their number, are independent and uniform.
  *
- * Many trains are drawn side by side, one source per SIMD lane (elementary.h), a block of four events at a time, and kept as
- * times until they are due: to find the events before some time is to count how many of the four are. Every addition is that
- * of `later` (time.pxi), so the times are those of one interval after the other, bit for bit.
+ * The generator is Threefry4x64-20 (Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3"):
+ * additions, rotations and exclusive ors of 64 bits, which every vector unit has, while Philox4x64 multiplies to 128 bits,
+ * which none has. Many sources are drawn side by side, one per SIMD lane (elementary.h).
+ *
+ * When the rate changes a new law holds: its events are drawn anew, with other random numbers, and only those that lie in its
+ * time count. (Steps change the law, and so does a rate that is set between runs.)
  */
 #ifndef EVENTSIM_POISSON_H
 #define EVENTSIM_POISSON_H
@@ -16,13 +19,12 @@
 
 enum {
     WORDS = 4,                          /* of a block */
-    SIDE = 64,                          /* sources side by side */
-    GROUP = 1024                        /* sources that are dealt with together: enough for few blocks to be drawn alone, and few
-                                           enough for the cache */
+    MOST = 19,                          /* events in a cell: of 10^17 cells one would have more */
+    SIDE = 64                           /* sources side by side */
 };
 #define POISSON_PURPOSE ((uint64_t)5 << 32)     /* random.pxi */
 
-/* ---- one interval */
+/* ---- one cell */
 
 #define ROTATE(x, r) ((x) << (r) | (x) >> (64 - (r)))
 #define MIX(a, b, r) a += b, b = ROTATE(b, r), b ^= a
@@ -43,27 +45,121 @@ INLINE void threefry(const uint64_t *k, const uint64_t *c, uint64_t *out)
     out[0] = x0, out[1] = x1, out[2] = x2, out[3] = x3;
 }
 
-/* block n of the stream of a source */
-INLINE void poisson_words(uint64_t seed, uint64_t id, uint64_t n, uint64_t *out)
+/* words of a cell of a source under a law */
+INLINE void poisson_words(uint64_t seed, uint64_t id, uint64_t law, int64_t cell, uint64_t block, uint64_t *out)
 {
-    const uint64_t key[4] = {seed, POISSON_PURPOSE, 0, 0}, counter[4] = {n, id, 0, 0};
+    const uint64_t key[4] = {seed, POISSON_PURPOSE, 0, 0}, counter[4] = {(uint64_t)cell, id, law, block};
     threefry(key, counter, out);
 }
 
-/* a standard exponential variate, 0 < e < 37, from a uniform number in (0, 1): an odd multiple of 2^-52 */
-INLINE double lane_exponential(uint64_t word)
+/* a uniform number in [0, 1): a multiple of 2^-52 */
+INLINE double lane_unit(uint64_t word)
 {
     double x;
-    word = word >> 12 | 0x3ff0000000000001;
+    word = word >> 12 | 0x3ff0000000000000;
     memcpy(&x, &word, 8);
-    return -lane_log(2.0 - x);
+    return x - 1.0;
 }
 
-static inline double eventsim_poisson_variate(uint64_t seed, uint64_t id, uint64_t k)
+/* |x| < 2^51, a whole number */
+INLINE int64_t lane_whole(double x)
 {
+    const double magic = 6755399441055744.0;
+    double y = x + magic;
+    int64_t bits, origin;
+    memcpy(&bits, &y, 8);
+    memcpy(&origin, &magic, 8);
+    return bits - origin;
+}
+
+typedef struct {
+    double length, mean;                /* [ms], a power of two; events expected */
+} Cells;
+
+/* from the mean interval [ms]; inf: no events */
+static inline Cells eventsim_poisson_cells(double interval)
+{
+    Cells cells = {1.0, 0.0};
+    int exponent;
+    const double fraction = frexp(interval, &exponent);
+    if (interval < 1e250) {              /* (longer cells would overflow) */
+        cells.length = ldexp(1.0, fraction < 2.0 / 3.0 ? exponent - 1 : exponent);
+        cells.mean = cells.length / interval;
+    }
+    return cells;
+}
+
+/* level[k] = P(number <= k) of a Poisson number, for k < n: a number is that of levels which a uniform number reaches */
+static inline void eventsim_poisson_levels(double mean, int n, double *level)
+{
+    double p = lane_exp(-mean), sum = p;
+    for (int k = 0; k < n; k++) {
+        level[k] = sum;
+        p *= mean / (k + 1);
+        sum += p;
+    }
+}
+
+/* the events of a cell, in the order of their words, as parts of its length; returns how many */
+static inline int eventsim_poisson_cell(uint64_t seed, uint64_t id, uint64_t law, double mean, double cell, double *place)
+{
+    double level[MOST], u;
     uint64_t word[WORDS];
-    poisson_words(seed, id, k / WORDS, word);
-    return lane_exponential(word[k % WORDS]);
+    int n = 0, i;
+    poisson_words(seed, id, law, lane_whole(cell), 0, word);
+    u = lane_unit(word[0]);
+    eventsim_poisson_levels(mean, WORDS, level);
+    if (u >= level[WORDS - 1])
+        eventsim_poisson_levels(mean, MOST, level);
+    while (n < MOST && u >= level[n])
+        n++;
+    for (i = 0; i < n; i++) {
+        if ((i + 1) % WORDS == 0)
+            poisson_words(seed, id, law, lane_whole(cell), (uint64_t)(i + 1) / WORDS, word);
+        place[i] = lane_unit(word[(i + 1) % WORDS]);
+    }
+    return n;
+}
+
+/* Where a cell begins: the whole number of milliseconds, and how long after it */
+INLINE double lane_cell(double cell, double length, double *epoch)
+{
+    const double begin = cell * length;
+    *epoch = floor(begin);
+    return begin - *epoch;
+}
+
+/* how long after the beginning of a cell a place is: rounded down to what times can tell, so that it lies in the cell */
+INLINE double lane_place(double place, double length)
+{
+    return floor(place * (length * 0x1p53)) * 0x1p-53;
+}
+
+/* (a cell longer than a millisecond begins with one) */
+INLINE double lane_time(double begin, double place, double length, double *epoch)
+{
+    const double after = lane_place(place, length), whole = floor(after);
+    *epoch += whole;
+    return begin + (after - whole);
+}
+
+static inline void eventsim_poisson_time(double cell, double place, double length, double *epoch, double *offset)
+{
+    const double begin = lane_cell(cell, length, epoch);
+    *offset = lane_time(begin, place, length, epoch);
+}
+
+/* which cell a time lies in, */
+INLINE double lane_cell_of(double epoch, double offset, double per_ms)
+{
+    return floor(epoch * per_ms) + floor(offset * per_ms);
+}
+
+/* and the first that begins then or later */
+INLINE double lane_cell_from(double epoch, double offset, double per_ms)
+{
+    const double quotient = epoch * per_ms, whole = floor(quotient);
+    return whole + ceil((quotient - whole) + offset * per_ms);
 }
 
 /* the smallest multiple k of grid that is not before a time t [ms] */
@@ -88,231 +184,305 @@ typedef struct {
     int64_t n, columns;
 } RateSteps;
 
-/* From a time on to the event after e mean intervals, which are `interval` [ms] until the first step that is to come. */
-static inline void eventsim_poisson_next(double *epoch, double *offset, double e, double interval, RateSteps steps, int64_t column)
+INLINE int earlier(double epoch, double offset, double other_epoch, double other_offset)
 {
-    for (int64_t k = 0; k < steps.n; k++) {
-        const double change = steps.time[2 * k], fraction = steps.time[2 * k + 1];
-        if (*epoch < change || (*epoch == change && *offset < fraction)) {
-            const double stretch = (change - *epoch) + (fraction - *offset);
-            if (e * interval <= stretch)
-                break;
-            e = fmax(e - stretch / interval, 0.0);
-            *epoch = change;
-            *offset = fraction;
-        }
-        interval = 1e3 / steps.value[k * steps.columns + column];
-    }
-    lane_later(epoch, offset, interval < INFINITY ? e * interval : INFINITY);
+    return (epoch < other_epoch) | ((epoch == other_epoch) & (offset < other_offset));
 }
 
-/* ---- many trains */
+/* how many steps have come by a time */
+static inline int64_t eventsim_poisson_steps(RateSteps steps, double epoch, double offset)
+{
+    int64_t k = 0;
+    while (k < steps.n && !earlier(epoch, offset, steps.time[2 * k], steps.time[2 * k + 1]))
+        k++;
+    return k;
+}
 
-typedef struct {                        /* SIDE sources */
-    double epoch[WORDS + 1][SIDE], offset[WORDS + 1][SIDE];     /* where the present block begins, and its events */
-    int64_t block[SIDE];
-    int64_t past[SIDE];                 /* events of the block that are past; WORDS + k: all, and k of the next block */
-} Trains;
+/* Move a time on to the next event of a source, itself counting if it is one, but for the first `passed` events at that very
+ * time. Its mean interval is `interval` [ms] until the first step; `law` is a number for what holds then. */
+static inline void eventsim_poisson_next(uint64_t seed, uint64_t id, uint64_t law, double *epoch, double *offset, double passed,
+                                         double interval, RateSteps steps, int64_t column)
+{
+    int64_t k = eventsim_poisson_steps(steps, *epoch, *offset);
+    if (k > 0)
+        interval = 1e3 / steps.value[(k - 1) * steps.columns + column];
+    for (;; k++) {
+        const double change = k < steps.n ? steps.time[2 * k] : INFINITY, fraction = k < steps.n ? steps.time[2 * k + 1] : 0.0;
+        const Cells cells = eventsim_poisson_cells(interval);
+        double cell = lane_cell_of(*epoch, *offset, 1.0 / cells.length), begin, first = INFINITY, first_offset = 0.0, place[MOST], e, o;
+        for (; cells.mean > 0.0 && first == INFINITY; cell += 1.0) {
+            double left = passed;
+            int i, n;
+            o = lane_cell(cell, cells.length, &begin);
+            if (!earlier(begin, o, change, fraction))
+                break;
+            n = eventsim_poisson_cell(seed, id, law + (uint64_t)k, cells.mean, cell, place);
+            for (i = 0; i < n; i++) {
+                eventsim_poisson_time(cell, place[i], cells.length, &e, &o);
+                if (earlier(e, o, *epoch, *offset) || (e == *epoch && o == *offset && left-- > 0.0))
+                    continue;
+                if (earlier(e, o, first, first_offset)) {
+                    first = e;
+                    first_offset = o;
+                }
+            }
+        }
+        if (k == steps.n || earlier(first, first_offset, change, fraction)) {
+            *epoch = first;
+            *offset = first_offset;
+            return;
+        }
+        *epoch = change;
+        *offset = fraction;
+        passed = 0.0;
+        interval = 1e3 / steps.value[k * steps.columns + column];
+    }
+}
+
+/* ---- many sources side by side */
+
+typedef struct {                        /* of SIDE sources, what holds from one change of a rate to the next */
+    double length[SIDE], per_ms[SIDE], mean[SIDE], level[2 * WORDS][SIDE];
+} PoissonLaws;
 
 typedef struct {                        /* n sources of one population with consecutive ids */
-    uint64_t seed, id;                  /* id of the first */
+    uint64_t seed, id, law;             /* id of the first */
     int64_t n;
     const double *coefficients;         /* of the first, of the next `stride` doubles on: mean interval [ms], inf: never; and */
     int64_t stride;                     /* grid [ms]: events happen at the next multiple of it, 0: at their own times */
     int on_grid;                        /* is any grid not 0? */
     RateSteps steps;
     int64_t column;                     /* of the first source, in the values of steps */
-    Trains *trains;
-    int64_t next;                       /* where `fill` goes on */
-    int more;                           /* it was short of room, call it again */
+    PoissonLaws *laws;                  /* one for all sources if these are alike, */
+    int alike;
+    int64_t step;                       /* and those after so many steps; -1: none */
 } PoissonSources;
 
-typedef struct {                        /* what is asked for and what has been found */
-    double epoch, offset;               /* events before this time */
-    double *time;                       /* of an event [ms], from `epoch` on */
-    int32_t *source;                    /* which of the n */
+typedef struct {                        /* a stretch of time, in which no rate changes */
+    double begin, begin_offset;         /* of the events' own times */
+    double end, end_offset;
+    double from, from_offset;           /* on a grid, of the times they are put off to */
+    double until, until_offset;         /* and where that ends, in any case */
+} PoissonStretch;
+
+typedef struct {                        /* cells of sources, one each, and the events of one block of words */
     int64_t n;
-    int32_t spent[GROUP];               /* sources whose blocks are used up */
-    int64_t n_spent;
-} Found;
+    int whole;                          /* do the cells fill the stretch? */
+    int32_t source[SIDE];               /* counted from the first of SIDE */
+    double cell[SIDE], length[SIDE], u[SIDE];
+    double number[SIDE];                /* of events up to this block; if it is that of the next block's first, or more, so much */
+    double x[WORDS][SIDE];              /* how long before the end of the stretch they happen [ms], else 0 */
+    double due[WORDS][SIDE];            /* 1: they do happen in it; else 0 */
+} PoissonBlock;
 
-/* Which events of n sources are due, and when */
-INLINE void poisson_due(const PoissonSources *p, const Found *f, int64_t n, const int32_t *source,
-                        double epoch[WORDS + 1][SIDE], double offset[WORDS + 1][SIDE], int64_t *past,
-                        double t[WORDS][SIDE], int64_t due[WORDS][SIDE], int on_grid)
+static inline double eventsim_poisson_interval(const PoissonSources *p, int64_t s, int64_t step)
 {
-    const double until = f->epoch, fraction = f->offset;
-    double grid[SIDE];
-    int64_t i, j;
-    if (on_grid)
-        for (j = 0; j < WHOLE(n); j++)
-            grid[j] = p->coefficients[source[j < n ? j : 0] * p->stride + 1];
-    for (j = 0; j < WHOLE(n); j++) {
-        int64_t before = past[j], after = before;
-        for (i = 0; i < WORDS; i++) {
-            double e = epoch[i + 1][j], o = offset[i + 1][j];
-            if (on_grid)
-                lane_put_off(&e, &o, grid[j]);
-            t[i][j] = (e - until) + o;
-            due[i][j] = (i >= before) & ((e < until) | ((e == until) & (o < fraction)));
-            after += due[i][j];
-        }
-        past[j] = after;
-    }
+    return step == 0 ? p->coefficients[s * p->stride]
+                     : 1e3 / p->steps.value[(step - 1) * p->steps.columns + (p->steps.columns > 1 ? p->column + s : 0)];
 }
 
-/* Note the events of n sources that are due, and the sources that are spent. */
-INLINE void poisson_take(const PoissonSources *p, Found *f, int64_t n, const int32_t *source, double epoch[WORDS + 1][SIDE],
-                         double offset[WORDS + 1][SIDE], int64_t *past)
+/* Make the laws ready that hold after `step` steps. */
+static void eventsim_poisson_laws(PoissonSources *p, int64_t step)
 {
-    double t[WORDS][SIDE], *restrict time = f->time;
-    int64_t due[WORDS][SIDE], i, j, k;
-    int32_t *restrict from = f->source;
-    if (p->on_grid)
-        poisson_due(p, f, n, source, epoch, offset, past, t, due, 1);
-    else
-        poisson_due(p, f, n, source, epoch, offset, past, t, due, 0);
-    for (j = 0, k = f->n; j < n; j++)
-        for (i = 0; i < WORDS; i++) {
-            time[k] = t[i][j];          /* overwritten by the next one if it is not due */
-            from[k] = source[j];
-            k += due[i][j];
-        }
-    f->n = k;
-    for (j = 0, k = f->n_spent; j < n; j++) {
-        f->spent[k] = source[j];
-        k += past[j] >= WORDS;
+    double level[2 * WORDS];
+    for (int64_t s = 0; step != p->step && s < (p->alike ? SIDE : (p->n + SIDE - 1) / SIDE * SIDE); s++) {
+        const Cells cells = eventsim_poisson_cells(eventsim_poisson_interval(p, p->alike || s >= p->n ? 0 : s, step));
+        PoissonLaws *laws = p->laws + s / SIDE;
+        eventsim_poisson_levels(cells.mean, 2 * WORDS, level);
+        laws->length[s % SIDE] = cells.length;
+        laws->per_ms[s % SIDE] = 1.0 / cells.length;
+        laws->mean[s % SIDE] = cells.mean;
+        for (int k = 0; k < 2 * WORDS; k++)
+            laws->level[k][s % SIDE] = level[k];
     }
-    f->n_spent = k;
+    p->step = step;
 }
 
-LANES void eventsim_poisson_take(const PoissonSources *p, Found *f, int64_t n, const int32_t *source, Trains *x)
+/* The next stretch, from the end of the one before, with its laws; 0: there is none. */
+static int eventsim_poisson_stretch(PoissonSources *p, PoissonStretch *t)
 {
-    poisson_take(p, f, n, source, x->epoch, x->offset, x->past);
+    int64_t k;
+    t->begin = t->end;
+    t->begin_offset = t->end_offset;
+    if (!earlier(t->begin, t->begin_offset, t->until, t->until_offset))
+        return 0;
+    k = eventsim_poisson_steps(p->steps, t->begin, t->begin_offset);
+    eventsim_poisson_laws(p, k);
+    t->end = t->until;
+    t->end_offset = t->until_offset;
+    if (k < p->steps.n && earlier(p->steps.time[2 * k], p->steps.time[2 * k + 1], t->end, t->end_offset)) {
+        t->end = p->steps.time[2 * k];
+        t->end_offset = p->steps.time[2 * k + 1];
+    }
+    return 1;
 }
 
-/* Draw the next blocks of n spent sources, and take from them. */
-LANES void eventsim_poisson_draw(const PoissonSources *p, Found *f, int64_t n, const int32_t *spent)
+/* Begin with the first cells of a stretch, of n sources, SIDE at most; returns in how many it lies. */
+LANES int64_t eventsim_poisson_first(const PoissonSources *p, const PoissonStretch *t, int64_t first, int64_t n, PoissonBlock *b)
 {
-    double interval[SIDE], epoch[WORDS + 1][SIDE], offset[WORDS + 1][SIDE];
-    int64_t block[SIDE], past[SIDE], i, j, whole = WHOLE(n);
-    uint64_t word[WORDS], id[SIDE];
-    int32_t source[SIDE];
-    for (j = 0; j < whole; j++) {
-        const int64_t s = source[j] = spent[j < n ? j : 0], side = s % SIDE;
-        const Trains *x = p->trains + s / SIDE;
-        id[j] = p->id + (uint64_t)s;
-        block[j] = x->block[side] + 1;
-        past[j] = x->past[side] - WORDS;
-        interval[j] = p->coefficients[s * p->stride];
-        epoch[0][j] = x->epoch[WORDS][side];
-        offset[0][j] = x->offset[WORDS][side];
+    const PoissonLaws *laws = p->laws + (p->alike ? 0 : first / SIDE);
+    const int64_t lanes = p->alike ? 1 : SIDE;
+    double most = 0.0, whole = 1.0;
+    int64_t j;
+    b->n = n;
+    for (j = 0; j < lanes; j++) {
+        const double cells = lane_cell_from(t->end, t->end_offset, laws->per_ms[j])
+                             - lane_cell_of(t->begin, t->begin_offset, laws->per_ms[j]);
+        most = cells > most ? cells : most;
     }
-    if (p->steps.n == 0)
-        for (j = 0; j < whole; j++) {
-            double t = epoch[0][j], fraction = offset[0][j];
-            uint64_t four[WORDS];
-            poisson_words(p->seed, id[j], (uint64_t)block[j], four);
-            for (i = 0; i < WORDS; i++) {
-                double e = lane_exponential(four[i]);
-                lane_later(&t, &fraction, i < past[j] ? 0.0 : e * interval[j]);
-                epoch[i + 1][j] = t;
-                offset[i + 1][j] = fraction;
-            }
-        }
-    else
-        for (j = 0; j < n; j++) {
-            double t = epoch[0][j], fraction = offset[0][j];
-            poisson_words(p->seed, id[j], (uint64_t)block[j], word);
-            for (i = 0; i < WORDS; i++) {
-                if (i >= past[j])
-                    eventsim_poisson_next(&t, &fraction, lane_exponential(word[i]), interval[j], p->steps,
-                                          p->steps.columns > 1 ? p->column + source[j] : 0);
-                epoch[i + 1][j] = t;
-                offset[i + 1][j] = fraction;
-            }
-        }
-    poisson_take(p, f, n, source, epoch, offset, past);
+    for (j = 0; j < lanes; j++) {
+        const double cell = lane_cell_of(t->begin, t->begin_offset, laws->per_ms[j]);
+        whole = cell == lane_cell_from(t->begin, t->begin_offset, laws->per_ms[j])
+                        && cell + most == lane_cell_of(t->end, t->end_offset, laws->per_ms[j]) ? whole : 0.0;
+        b->cell[j] = cell;
+    }
+    for (j = lanes; j < SIDE; j++)
+        b->cell[j] = b->cell[0];
+    for (j = 0; j < SIDE; j++) {
+        b->source[j] = (int32_t)j;
+        b->length[j] = laws->length[j];
+    }
+    b->whole = whole == 1.0 && !p->on_grid;
+    return (int64_t)most;
+}
+
+/* 1 if a time is not before `from` and before `until`, else 0 */
+INLINE double lane_within(double epoch, double offset, double from, double from_offset, double until, double until_offset)
+{
+    const double after = (epoch > from ? 1.0 : 0.0) + (epoch == from ? 1.0 : 0.0) * (offset >= from_offset ? 1.0 : 0.0);
+    return after * ((epoch < until ? 1.0 : 0.0) + (epoch == until ? 1.0 : 0.0) * (offset < until_offset ? 1.0 : 0.0));
+}
+
+/* Draw the events of block 0 of each cell, or of block 1 of those that have more, and see which are due. */
+INLINE void poisson_block(const PoissonSources *p, const PoissonStretch *t, int64_t first, PoissonBlock *restrict b, int later,
+                          const double level[WORDS][SIDE], int whole, int on_grid)
+{
+    const uint64_t law = p->law + (uint64_t)p->step, id = p->id + (uint64_t)first;
+    double place[WORDS][SIDE], epoch[SIDE], begin[SIDE], grid[SIDE];
+    int64_t i, j, n = WHOLE(b->n);
     for (j = 0; j < n; j++) {
-        const int64_t side = source[j] % SIDE;
-        Trains *x = p->trains + source[j] / SIDE;
-        x->block[side] = block[j];
-        x->past[side] = past[j];
-        for (i = 0; i <= WORDS; i++) {
-            x->epoch[i][side] = epoch[i][j];
-            x->offset[i][side] = offset[i][j];
+        uint64_t word[WORDS];
+        poisson_words(p->seed, id + (uint64_t)b->source[j], law, lane_whole(b->cell[j]), (uint64_t)later, word);
+        place[0][j] = lane_unit(word[0]);
+        place[1][j] = lane_unit(word[1]);
+        place[2][j] = lane_unit(word[2]);
+        place[3][j] = lane_unit(word[3]);
+        begin[j] = lane_cell(b->cell[j], b->length[j], &epoch[j]);
+    }
+    for (j = 0; j < n; j++) {
+        const double u = later ? b->u[j] : place[0][j];
+        b->u[j] = u;
+        b->number[j] = (u >= level[0][j] ? 1.0 : 0.0) + (u >= level[1][j] ? 1.0 : 0.0) + (u >= level[2][j] ? 1.0 : 0.0)
+                       + (u >= level[3][j] ? 1.0 : 0.0) + (later ? WORDS : 0.0);
+    }
+    for (j = 0; on_grid && j < n; j++)
+        grid[j] = p->coefficients[(first + b->source[j]) * p->stride + 1];
+    for (i = !later; i < WORDS; i++) {
+        const double event = (double)(WORDS * later + i - 1);
+        for (j = 0; j < n; j++) {
+            double e = epoch[j], o = lane_time(begin[j], place[i][j], b->length[j], &e);
+            double due = event < b->number[j] ? 1.0 : 0.0;
+            if (!whole)
+                due *= lane_within(e, o, t->begin, t->begin_offset, t->end, t->end_offset);
+            if (on_grid) {
+                lane_put_off(&e, &o, grid[j]);
+                due *= lane_within(e, o, t->from, t->from_offset, t->until, t->until_offset);
+            }
+            b->due[i][j] = due;
+            b->x[i][j] = due * (t->until_offset - ((e - t->until) + o));
         }
     }
 }
 
-/* Take over n sources: rows of `width` doubles that begin with the time of the last event (epoch, offset) and have the number
- * of events at `count`. -1 if there is no memory. */
-static int eventsim_poisson_open(PoissonSources *p, const double *rows, int64_t width, int64_t count)
+LANES void eventsim_poisson_block(const PoissonSources *p, const PoissonStretch *t, int64_t first, PoissonBlock *b)
 {
-    const int64_t size = (p->n + SIDE - 1) / SIDE;
-    p->next = p->more = 0;
-    p->trains = (Trains *)calloc(size ? size : 1, sizeof(Trains));
-    if (p->trains == NULL)
-        return -1;
-    for (int64_t s = 0; s < p->n; s++, rows += width) {         /* as if the block before were used up */
-        Trains *x = p->trains + s / SIDE;
-        const int64_t events = (int64_t)rows[count];
-        x->epoch[WORDS][s % SIDE] = rows[0];
-        x->offset[WORDS][s % SIDE] = rows[1];
-        x->block[s % SIDE] = events / WORDS - 1;
-        x->past[s % SIDE] = WORDS + events % WORDS;
+    const double(*level)[SIDE] = p->laws[p->alike ? 0 : first / SIDE].level;
+    if (b->whole)
+        poisson_block(p, t, first, b, 0, level, 1, 0);
+    else if (!p->on_grid)
+        poisson_block(p, t, first, b, 0, level, 0, 0);
+    else
+        poisson_block(p, t, first, b, 0, level, 0, 1);
+}
+
+/* The same for block 1 of the cells that have one; what they have beyond it is left to eventsim_poisson_rest. */
+LANES void eventsim_poisson_second(const PoissonSources *p, const PoissonStretch *t, int64_t first, const PoissonBlock *all,
+                                   PoissonBlock *b)
+{
+    const PoissonLaws *laws = p->laws + (p->alike ? 0 : first / SIDE);
+    double level[WORDS][SIDE];
+    int64_t i, j, n = 0;
+    for (j = 0; j < all->n; j++) {
+        b->source[n] = (int32_t)j;      /* overwritten by the next one if it has no more */
+        n += all->number[j] >= WORDS;
     }
-    return 0;
-}
-
-/* Write where they are to such rows. */
-static void eventsim_poisson_save(const PoissonSources *p, double *rows, int64_t width, int64_t count)
-{
-    for (int64_t s = 0; s < p->n; s++, rows += width) {
-        const Trains *x = p->trains + s / SIDE;
-        const int64_t past = x->past[s % SIDE], last = past < WORDS ? past : WORDS;
-        rows[0] = x->epoch[last][s % SIDE];
-        rows[1] = x->offset[last][s % SIDE];
-        rows[count] = (double)(WORDS * x->block[s % SIDE] + past);
+    b->n = n;
+    for (j = n; n && j < WHOLE(n); j++)
+        b->source[j] = b->source[0];
+    for (j = 0; j < WHOLE(n); j++) {
+        const int32_t k = b->source[j];
+        b->cell[j] = all->cell[k];
+        b->length[j] = all->length[k];
+        b->u[j] = all->u[k];
+        for (i = 0; i < WORDS; i++)
+            level[i][j] = laws->level[WORDS + i][k];
     }
+    if (p->on_grid)
+        poisson_block(p, t, first, b, 1, level, 0, 1);
+    else
+        poisson_block(p, t, first, b, 1, level, 0, 0);
 }
 
-/* Hand them back. */
-static void eventsim_poisson_close(PoissonSources *p, double *rows, int64_t width, int64_t count)
+/* The events beyond block 1 of cell j: writes x, and returns how many. */
+static int eventsim_poisson_rest(const PoissonSources *p, const PoissonStretch *t, int64_t first, int64_t j, const PoissonBlock *b,
+                                 double *x)
 {
-    eventsim_poisson_save(p, rows, width, count);
-    free(p->trains);
-    p->trains = NULL;
-}
-
-/* Write all events before a time, those of one source in order, and return their number. If there is `more`, call it again
- * for the rest: there was no room for another WORDS * GROUP events, the least there must be. */
-static int64_t eventsim_poisson_fill(PoissonSources *p, double epoch, double offset, double *time, int32_t *source, int64_t room)
-{
-    Found f = {.epoch = epoch, .offset = offset, .time = time, .source = source};
-    int32_t source_of[SIDE];
-    p->more = 1;
-    for (; p->next < p->n; p->next += GROUP) {
-        const int64_t end = p->n - p->next < GROUP ? p->n : p->next + GROUP;
-        if (f.n + WORDS * GROUP > room)
-            return f.n;
-        f.n_spent = 0;
-        for (int64_t s = p->next; s < end; s += SIDE) {
-            for (int64_t j = 0; j < SIDE; j++)
-                source_of[j] = (int32_t)(s + j);
-            eventsim_poisson_take(p, &f, end - s < SIDE ? end - s : SIDE, source_of, p->trains + s / SIDE);
+    const int64_t s = first + b->source[j];
+    double place[MOST], e, o;
+    int i, found = 0, n = eventsim_poisson_cell(p->seed, p->id + (uint64_t)s, p->law + (uint64_t)p->step,
+                                                p->laws[p->alike ? 0 : first / SIDE].mean[b->source[j]], b->cell[j], place);
+    for (i = 2 * WORDS - 1; i < n; i++) {
+        eventsim_poisson_time(b->cell[j], place[i], b->length[j], &e, &o);
+        if (earlier(e, o, t->begin, t->begin_offset) || !earlier(e, o, t->end, t->end_offset))
+            continue;
+        if (p->on_grid) {
+            lane_put_off(&e, &o, p->coefficients[s * p->stride + 1]);
+            if (earlier(e, o, t->from, t->from_offset) || !earlier(e, o, t->until, t->until_offset))
+                continue;
         }
-        while (f.n_spent) {
-            const int64_t n = f.n_spent;
-            if (f.n + WORDS * GROUP > room)
-                return f.n;
-            f.n_spent = 0;                      /* those spent again overwrite those that have been drawn */
-            for (int64_t k = 0; k < n; k += SIDE)
-                eventsim_poisson_draw(p, &f, n - k < SIDE ? n - k : SIDE, f.spent + k);
+        x[found++] = t->until_offset - ((e - t->until) + o);
+    }
+    return found;
+}
+
+/* The times of all events of source s in a stretch, on a grid when they happen, in no order: no more than `room` of them, from
+ * cell `next` on, which is moved on; returns how many. It is done when `next` has reached the cell `stop`. */
+static int64_t eventsim_poisson_list(const PoissonSources *p, const PoissonStretch *t, int64_t s, int64_t room, double *next,
+                                     double *stop, double (*time)[2])
+{
+    const PoissonLaws *laws = p->laws + (p->alike ? 0 : s / SIDE);
+    const double length = laws->length[s % SIDE], per_ms = laws->per_ms[s % SIDE];
+    double place[MOST];
+    int64_t n = 0;
+    *next = isnan(*next) ? lane_cell_of(t->begin, t->begin_offset, per_ms) : *next;
+    *stop = lane_cell_from(t->end, t->end_offset, per_ms);
+    for (; *next < *stop && n + MOST <= room; *next += 1.0) {
+        int i, k = eventsim_poisson_cell(p->seed, p->id + (uint64_t)s, p->law + (uint64_t)p->step, laws->mean[s % SIDE], *next, place);
+        for (i = 0; i < k; i++) {
+            double e, o;
+            eventsim_poisson_time(*next, place[i], length, &e, &o);
+            if (earlier(e, o, t->begin, t->begin_offset) || !earlier(e, o, t->end, t->end_offset))
+                continue;
+            if (p->on_grid) {
+                lane_put_off(&e, &o, p->coefficients[s * p->stride + 1]);
+                if (earlier(e, o, t->from, t->from_offset) || !earlier(e, o, t->until, t->until_offset))
+                    continue;
+            }
+            time[n][0] = e;
+            time[n++][1] = o;
         }
     }
-    p->next = p->more = 0;
-    return f.n;
+    return n;
 }
 
 #endif

@@ -18,6 +18,7 @@ cdef class Rows:
     cdef object least, most, span, degree, ones # see `shortest`, `largest`, `segment`, `in_degree`, `one_each`
     cdef bint at_once, known                    # see `look_at_order`
     cdef bint summed                            # by windows: what arrives is summed,
+    cdef const Series *series                   # if its sources drive: see drives.h
     cdef bint visited                           # and spikes are visited, not sent: see `Worker.visit`
 
     def __init__(self, Population pre, Population post, int port, indptr, indices, weight, delay, table=NO_TABLE):
@@ -77,14 +78,14 @@ cdef class Rows:
                 self.at_once &= self.target[k - 1] <= self.target[k]
 
     def one_each(self):
-        """Sources from the first on that have one synapse each, with ascending targets and one delay > 0 for all: how many, and
+        """Sources from the first on that have one synapse each, with consecutive targets and one delay > 0 for all: how many, and
         the first; 0 if the synapses are not like that."""
         if self.ones is None:
             number = np.diff(self.indptr)
             sources = np.flatnonzero(number)
             n = len(sources)
             is_so = (n > 0 and not self.delays.stride and self.shortest > 0.0 and np.all(number <= 1)
-                     and sources[n - 1] - sources[0] == n - 1 and np.all(np.diff(self.indices) >= 0))
+                     and sources[n - 1] - sources[0] == n - 1 and np.all(np.diff(self.indices) == 1))
             self.ones = (n, int(sources[0])) if is_so else (0, 0)
         return self.ones
 

@@ -99,11 +99,11 @@ def test_brunel_mean_field_rate():
 
 @pytest.mark.parametrize(("synapse", "expected"), [("delta", 37.7), ("exponential", 35.5)])
 def test_brunel_rate(synapse, expected):
-    # Expected at full size. Shared inputs at a fifth of it and the short run move the rate: seeds 1 to 5 gave 33 to 45 Hz
-    # (delta) and 26 to 38 Hz (exponential).
-    rates = rates_after(brunel.build(scale=0.2, synapse=synapse), 20.0, 40.0, seed=4)
-    for rate in rates.values():
-        assert abs(rate / expected - 1) < 0.15
+    # Expected at full size. Shared inputs at a fifth of it and short runs move the rate by a quarter; their mean by less.
+    net = brunel.build(scale=0.2, synapse=synapse)
+    rates = [rates_after(net, 20.0, 40.0, seed=seed) for seed in range(1, 7)]
+    for name in rates[0]:
+        assert abs(np.mean([r[name] for r in rates]) / expected - 1) < 0.15
 
 
 def test_brunel_unknown_synapse():

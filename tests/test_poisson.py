@@ -1,5 +1,8 @@
 """Poisson trains: generator, logarithm, exact times one by one and in bulk, and drive on a grid."""
 
+import math
+from fractions import Fraction
+
 import hypothesis.strategies as st
 import mpmath
 import numpy as np
@@ -49,59 +52,71 @@ def test_logarithm():
     assert max(errors) < 1.0
 
 
-@given(word, word, st.integers(0, 2**52))
-def test_variates_come_from_their_words(seed, id, k):
-    """-log u, where u is 2 minus what the upper 52 bits of a word, the last of them set, are the fraction of."""
-    words = _core.threefry_block(np.array([seed, 5 << 32, 0, 0], np.uint64), np.array([k // 4, id, 0, 0], np.uint64))
-    u = 1.0 - (int(words[k % 4]) >> 12 | 1) * 2.0**-52
-    assert 0.0 < u < 1.0
-    assert _core.poisson_variates(seed, id, k, 1)[0] == -_core.plain_log(np.array([u]))[0] > 0.0
+def block(seed, id, law, cell, k):
+    """Words k of a cell."""
+    return [int(w) for w in _core.threefry_block(np.array([seed, 5 << 32, 0, 0], np.uint64), np.array([cell, id, law, k], np.uint64))]
 
 
-def test_variates_are_exponential_and_independent():
-    e = np.array([_core.poisson_variates(7, id, 0, 500) for id in range(100)])
-    assert stats.kstest(e.ravel(), "expon").pvalue > 1e-3
-    assert stats.kstest(e.min(axis=0) * 100, "expon").pvalue > 1e-3  # across ids
-    for a, b in ((e[:, 1:], e[:, :-1]), (e[1:], e[:-1]), (e[:, 4:], e[:, :-4])):  # neighbours in a block, ids, blocks
-        assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 4 / np.sqrt(a.size)
+def plain_cell(seed, id, law, cell, rate):
+    """The events of a cell as fractions [ms], word by word: the slow and obvious way."""
+    fraction, exponent = math.frexp(1e3 / rate)
+    length = Fraction(2) ** (exponent if fraction >= 2 / 3 else exponent - 1)
+    words = [w for k in range(5) for w in block(seed, id, law, cell, k)]
+    number = int(np.sum((words[0] >> 12) * 2.0**-52 >= stats.poisson.cdf(range(19), float(length) * rate / 1e3)))
+    places = [length * (w >> 12) / 2**52 for w in words[1 : number + 1]]
+    finest = Fraction(2) ** -53
+    return [cell * length + place // finest * finest for place in places], length
 
 
-# ---- one by one, and in bulk
+def plain_train(seed, id, rate, end, law=0):
+    events, cell, length = [], 0, Fraction(0)
+    while cell * length < end:
+        more, length = plain_cell(seed, id, law, cell, rate)
+        events += more
+        cell += 1
+    return sorted(float(t) for t in events if t < end)
+
+
+# ---- one by one, and many sources at once
 
 
 def simulation(n=30, seed=3, **parameters):
     net = es.Network()
     net.add("source", n, es.Poisson(**parameters))
-    return es.Simulation(net, seed=seed)
+    return es.Simulation(net, seed=seed, executor="ordered")
 
 
 def one_by_one(end, **kwargs):
-    """Spikes of the ordered executor (times, ids), by id, and the states at the end."""
-    sim = simulation(**kwargs)
-    t, i = sim.run(end).spikes("source")
+    """Spikes of the ordered executor (times, ids), by id."""
+    t, i = simulation(**kwargs).run(end).spikes("source")
     order = np.argsort(i, kind="stable")
-    return t[order], i[order], sim._engine.populations[0].state
+    return t[order], i[order]
 
 
-def within_ms(ends):
-    """Ends in whole milliseconds, as (epoch, offset), and those of the milliseconds between."""
-    ends = sorted({*ends, *range(1, int(max(ends)) + 1)})
-    return [(np.ceil(end) - 1.0, end - (np.ceil(end) - 1.0)) for end in ends]
+@settings(deadline=None, max_examples=30)
+@given(word, st.sampled_from([3.0, 700.0, 2e4, 3e5]) | st.floats(1.0, 1e5))
+@example(0, 2e4)
+def test_trains_are_those_of_the_words(seed, rate):
+    end = min(5.0, 2e5 / rate)
+    t, i = one_by_one(end, n=3, rate=rate, seed=seed)
+    for k in range(3):
+        assert t[i == k].tolist() == plain_train(seed, k, rate, end)
 
 
-def in_bulk(ends, room=0, **kwargs):
-    core = simulation(**kwargs)._engine.populations[0]
-    ends = within_ms(ends)
-    parts = core.trains(ends, room)
-    t = np.concatenate([epoch + time for (epoch, _), (time, _) in zip(ends, parts, strict=True)])
-    i = np.concatenate([source for _, source in parts])
-    order = np.argsort(i, kind="stable")
-    return t[order], i[order], core.state
+def test_cells_have_all_numbers_of_events():
+    """Also more than are in one or two blocks of words: of ten thousand cells some have eight."""
+    t, i = one_by_one(62.5, n=10, rate=24e3, seed=1)
+    numbers = np.histogram2d(i, t, bins=[np.arange(11), np.arange(0.0, 62.5001, 0.0625)])[0].ravel().astype(int)
+    assert numbers.max() > 7
+    observed = np.append(np.bincount(numbers)[:6], np.sum(numbers > 5))
+    expected = len(numbers) * np.append(stats.poisson.pmf(range(6), 1.5), stats.poisson.sf(5, 1.5))
+    assert stats.chisquare(observed, expected).pvalue > 1e-3
+    assert t[i == 3].tolist() == plain_train(1, 3, 24e3, 62.5)
 
 
 rate = st.sampled_from([0.0, 1e-9, 3.0, 1e3, 2e4]) | st.floats(1.0, 3e4)
 steps = st.lists(rate, min_size=1, max_size=4).map(lambda r: es.Steps(np.linspace(0.0, 3.7, len(r)), r))
-ends = st.lists(st.floats(1e-3, 5.0) | st.sampled_from([0.1, 0.2, 0.3, 1.0, 2.0]), min_size=1, max_size=12, unique=True).map(
+ends = st.lists(st.floats(1e-3, 5.0) | st.sampled_from([0.1, 0.25, 0.3125, 1.0, 2.0]), min_size=1, max_size=8, unique=True).map(
     sorted
 )
 
@@ -112,37 +127,34 @@ ends = st.lists(st.floats(1e-3, 5.0) | st.sampled_from([0.1, 0.2, 0.3, 1.0, 2.0]
     ends,
     st.sampled_from([0.0, 0.1, 0.7, [0.0, 0.1, 0.25, 1.0, 0.3]]),
     word,
-    st.just(0) | st.just(4500),
 )
-@example([0.0, 0.0, 0.0, 0.0, 0.0], [1.0], 0.0, 0, 0)
-@example(2e4, [0.1, 0.2, 0.30000000000000004, 0.7], 0.1, 1, 0)
-def test_in_bulk_as_one_by_one(rate, ends, grid, seed, room):
-    """The same bits in many windows as in one run, whatever the room for events; so are the states."""
+@example([0.0, 0.0, 0.0, 0.0, 0.0], [1.0], 0.0, 0)
+@example(2e4, [0.0625, 0.2, 0.30000000000000004, 0.75], 0.1, 1)
+@example(2e4, [0.0625, 0.2, 0.25, 0.75], 0.0, 1)
+def test_many_at_once_as_one_by_one(rate, ends, grid, seed):
+    """The same bits in any stretches as in one run."""
     given = dict(n=5, rate=rate, grid=grid, seed=seed)
-    t, i, state = in_bulk(ends, room, **given)
-    expected_t, expected_i, expected_state = one_by_one(ends[-1], **given)
-    assert np.array_equal(t, expected_t) and np.array_equal(i, expected_i)
-    assert np.array_equal(state, expected_state)
+    sim = simulation(**given)
+    sim.run(ends[-1])
+    rows, core = sim._engine.spikes.rows(), simulation(**given)._engine.populations[0]
+    begin = (0.0, 0.0)
+    for end in ends:
+        epoch, offset = np.floor(end), end - np.floor(end)
+        x, i = core.drawn(begin, (epoch, offset))
+        here = [r for r in rows.tolist() if begin <= (r[0], r[1]) < (epoch, offset)]
+        assert sorted(zip(i.tolist(), x.tolist())) == sorted((id, offset - ((e - epoch) + o)) for e, o, id in here)
+        begin = epoch, offset
 
 
 @pytest.mark.parametrize("grid", [0.0, 0.1])
-def test_bulk_goes_on_where_the_ordered_executor_stopped(grid):
-    """From the middle of a block, in more sources than stand side by side, and back."""
-    sim, whole = (simulation(n=150, rate=np.linspace(0.0, 5e3, 150), grid=grid) for _ in range(2))
-    sim.run(3.3)
-    core = sim._engine.populations[0]
-    assert set(core.state[:, -1] % 4) == {0, 1, 2, 3}
-    ends = within_ms([4.0, 6.45])[3:]
-    parts = core.trains(ends)
-    t = np.concatenate([epoch + time for (epoch, _), (time, _) in zip(ends, parts, strict=True)])
-    i = np.concatenate([source for _, source in parts])
-    sim._engine.reset_alarms(0)
-    again, _ = sim.run(10.0 - 3.3).spikes("source")
-    expected, k = whole.run(10.0).spikes("source")
-    early = (expected >= 3.3) & (expected < 6.45)
-    order = np.lexsort((i, t))
-    assert np.array_equal(t[order], expected[early]) and np.array_equal(i[order], k[early]) and len(t) > 1000
-    assert np.array_equal(again[again >= 6.45], expected[expected >= 6.45])
+def test_more_sources_than_stand_side_by_side(grid):
+    given = dict(n=150, rate=np.linspace(0.0, 5e3, 150), grid=grid)
+    sim = simulation(**given)
+    sim.run(4.5)
+    x, i = simulation(**given)._engine.populations[0].drawn((1.0, 0.25), (4.0, 0.5))
+    here = [r for r in sim._engine.spikes.rows().tolist() if (1.0, 0.25) <= (r[0], r[1]) < (4.0, 0.5)]
+    assert len(here) > 1000
+    assert sorted(zip(i.tolist(), x.tolist())) == sorted((id, 0.5 - ((e - 4.0) + o)) for e, o, id in here)
 
 
 def test_the_same_trains_whatever_else():
@@ -164,25 +176,39 @@ def test_the_same_trains_whatever_else():
     assert len(trains[0][0]) > 600
 
 
-def test_counts_in_bulk():
+def test_counts_and_intervals():
     """Mean and variance of counts, intervals, and independence of sources, at the drive of a cortical neuron."""
-    core = simulation(n=1000, rate=16e3, seed=11)._engine.populations[0]
-    parts = core.trains([(k // 10, k % 10 / 10) for k in range(1, 101)])
-    counts = np.array([np.bincount(i, minlength=1000) for _, i in parts])
+    t, i = one_by_one(10.0, n=1000, rate=16e3, seed=11)
+    counts = np.histogram2d(t, i, bins=[np.linspace(0.0, 10.0, 101), np.arange(1001)])[0]
     assert abs(counts.mean() - 1.6) < 4 * np.sqrt(1.6 / counts.size)
     assert abs(counts.var() - 1.6) < 4 * np.sqrt((1.6 + 2 * 1.6**2) / counts.size)
     for a, b in ((counts[1:], counts[:-1]), (counts[:, 1:], counts[:, :-1])):
         assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 4 / np.sqrt(a.size)
-    t = np.concatenate([time[i == 17] + k // 10 for k, (time, i) in enumerate(parts, 1)])
-    assert stats.kstest(np.diff(t), "expon", args=(0, 1 / 16)).pvalue > 1e-3
+    intervals = np.concatenate([np.diff(t[i == k]) for k in range(1000)])
+    assert stats.kstest(intervals, "expon", args=(0, 1 / 16)).pvalue > 1e-3
+    for lag in (1, 2, 3, 4):  # over the borders of cells, too
+        assert abs(np.corrcoef(intervals[lag:], intervals[:-lag])[0, 1]) < 4 / np.sqrt(len(intervals))
+
+
+def test_a_rate_that_is_set_draws_anew():
+    """From now on, without forgetting or repeating an event; and as independent as another source."""
+    sim = simulation(n=2000, rate=1000.0, seed=4)
+    first, _ = sim.run(1.3).spikes("source")
+    sim.set("source", rate=1000.0)
+    second, i = sim.run(1.7).spikes("source")
+    expected, j = one_by_one(3.0, n=2000, rate=1000.0, seed=4)
+    assert np.array_equal(np.sort(first), np.sort(expected[expected < 1.3]))
+    assert abs(len(second) - 3400) < 4 * np.sqrt(3400)
+    assert not set(second) & set(expected[expected >= 1.3])
+    assert stats.kstest((second - 1.3) / 1.7, "uniform").pvalue > 1e-3
 
 
 # ---- on a grid
 
 
 def test_on_a_grid_the_trains_are_put_off_to_the_ends_of_cells():
-    exact, i, _ = one_by_one(20.0, rate=8e3)
-    t, j, _ = one_by_one(20.0, rate=8e3, grid=0.1)
+    exact, i = one_by_one(20.0, rate=8e3)
+    t, j = one_by_one(20.0, rate=8e3, grid=0.1)
     k = np.rint(t / 0.1)
     assert np.array_equal(t, k * 0.1)
     keep = np.ceil(exact / 0.1) * 0.1 < 20.0 - 1e-9
@@ -209,7 +235,7 @@ def test_spikes_at_one_time_are_delivered_as_often_as_they_occur(executor):
 
 def test_a_rate_in_steps_on_a_grid():
     """The number of events of a cell has the integral of the rate over the cell as its mean."""
-    t, _, _ = one_by_one(3.5, n=3000, rate=es.Steps([0.0, 1.25, 2.0], [0.0, 4000.0, 0.0]), grid=1.0)
+    t, _ = one_by_one(3.5, n=3000, rate=es.Steps([0.0, 1.25, 2.0], [0.0, 4000.0, 0.0]), grid=1.0)
     assert set(t) == {2.0}
     assert abs(len(t) - 9000) < 4 * np.sqrt(9000)
 
@@ -245,3 +271,11 @@ def test_grid_is_saved(tmp_path):
 def test_grids_that_are_refused(grid, message):
     with pytest.raises(ValueError, match=message):
         es.Poisson(rate=1.0, grid=grid)
+
+
+@pytest.mark.parametrize("rate", [2e9, [1.0, 2e9], es.Steps([0.0, 1.0], [1.0, 2e9])])
+def test_rates_that_are_refused(rate):
+    net = es.Network()
+    with pytest.raises(ValueError, match=r"Poisson: rate = 2e\+09 Hz is higher than 1e\+09 Hz"):
+        net.add("source", 2, es.Poisson(rate=rate))
+        es.Simulation(net)

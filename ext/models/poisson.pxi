@@ -1,36 +1,10 @@
 # Poisson sources: exact real-valued times, counter-based, so that a train depends on the seed and its neuron alone.
 
-cdef extern from "poisson.h" nogil:
-    ctypedef struct RateSteps:
-        const double *time
-        const double *value
-        int64_t n, columns
-    ctypedef struct PoissonSources:
-        uint64_t seed, id
-        int64_t n
-        const double *coefficients
-        int64_t stride
-        bint on_grid
-        RateSteps steps
-        int64_t column
-        bint more
-        void *trains
-    double eventsim_poisson_variate(uint64_t seed, uint64_t id, uint64_t k)
-    void eventsim_poisson_next(double *epoch, double *offset, double e, double interval, RateSteps steps, int64_t column)
-    int eventsim_poisson_open(PoissonSources *p, const double *rows, int64_t width, int64_t count)
-    void eventsim_poisson_save(const PoissonSources *p, double *rows, int64_t width, int64_t count)
-    void eventsim_poisson_close(PoissonSources *p, double *rows, int64_t width, int64_t count)
-    int64_t eventsim_poisson_fill(PoissonSources *p, double epoch, double offset, double *time, int32_t *source, int64_t room)
-    double lane_multiple(double t, double grid)
-    void lane_put_off(double *epoch, double *offset, double grid)
-    double lane_log(double x)
-    void threefry(const uint64_t *key, const uint64_t *counter, uint64_t *out)
-    enum:
-        POISSON_ROOM "(WORDS * GROUP)"
-
 cdef struct PoissonState:
-    Neuron head                         # head.at: time of the last event (on a grid, its own), where the next interval begins
-    double count                        # intervals drawn so far: the random counter
+    Neuron head                         # head.at: what holds now holds from here on, by the events' own times
+    Time next                           # of the next event: its own time, if it is put off to a grid,
+    double before                       # and how many earlier ones happen at the same
+    double law                          # how often the rate has been set
 
 @cython.final
 cdef class PoissonPopulation(Population):
@@ -38,9 +12,10 @@ cdef class PoissonPopulation(Population):
     cdef RateSteps steps                                # the same
     cdef readonly uint64_t seed
     cdef bint on_grid                                   # has any source a grid?
+    cdef double grid                                    # the widest [ms]
 
     def coefficients(self, dict p):
-        self.on_grid = np.any(p["grid"] > 0)
+        self.on_grid, self.grid = np.any(p["grid"] > 0), np.max(p["grid"])
         with np.errstate(divide="ignore", over="ignore"):
             return [np.divide(1e3, p["rate"]), p["grid"]]       # mean interval, and grid [ms]
 
@@ -59,30 +34,37 @@ cdef class PoissonPopulation(Population):
         super().set_inputs(inputs)
         self.set_rates(int(inputs["seed"]), inputs["rate_times"], inputs["rate_values"])
 
+    def begin(self):
+        """Find the first event of every source."""
+        cdef Py_ssize_t j
+        for j in range(self.n):
+            self.find_next(j, self.row(j).at, 0.0)
+
     def restart(self, double epoch, double offset):
-        """Count the next interval of every neuron from this time: after a change of rate (the process has no memory). On a
-        grid, from the beginning of the cell that ends then or later: none of its events has happened yet."""
+        """Let a new law hold from a time on: after a change of rate. On a grid, from the beginning of the cell that ends then or
+        later: none of its events has happened yet."""
         cdef Py_ssize_t j
         cdef double grid, begin
-        cdef PoissonState *s
+        cdef Time t
         for j in range(self.n):
-            s, grid = <PoissonState *> self.row(j), self.q(j)[1]
-            s.head.at = at_time(epoch, offset)
+            t, grid = at_time(epoch, offset), self.q(j)[1]
             if grid > 0.0:
                 begin = max(lane_multiple(epoch + offset, grid) - 1.0, 0.0) * grid
-                s.head.at = at_time(floor(begin), begin - floor(begin))
-            s.count += 1
+                t = at_time(floor(begin), begin - floor(begin))
+            self.row(j).at = t
+            (<PoissonState *> self.row(j)).law += 1.0
+            self.find_next(j, t, 0.0)
 
-    cdef Time own_time(self, Py_ssize_t j) noexcept nogil:
-        """Of the next event: where the integral of the rate since the last one reaches a standard exponential variate."""
+    cdef void find_next(self, Py_ssize_t j, Time t, double passed) noexcept nogil:
+        """The next event is the first from a time on, but for so many at this very time."""
         cdef PoissonState *s = <PoissonState *> self.row(j)
-        cdef Time t = s.head.at
-        eventsim_poisson_next(&t.epoch, &t.offset, eventsim_poisson_variate(self.seed, self.first + j, <uint64_t> s.count),
-                              self.q(j)[0], self.steps, j if self.steps.columns > 1 else 0)
-        return t
+        s.next = t
+        eventsim_poisson_next(self.seed, self.first + j, <uint64_t> s.law << 32, &s.next.epoch, &s.next.offset, passed, self.q(j)[0],
+                              self.steps, j if self.steps.columns > 1 else 0)
+        s.before = passed if same(s.next, t) else 0.0
 
     cdef Time alarm(self, Py_ssize_t j) noexcept nogil:
-        cdef Time t = self.own_time(j)
+        cdef Time t = (<PoissonState *> self.row(j)).next
         if self.on_grid:
             lane_put_off(&t.epoch, &t.offset, self.q(j)[1])
         return t
@@ -92,49 +74,75 @@ cdef class PoissonPopulation(Population):
 
     cdef bint fire(self, Py_ssize_t j, Time t) noexcept nogil:
         cdef PoissonState *s = <PoissonState *> self.row(j)
-        s.head.at = self.own_time(j) if self.on_grid else t
-        s.count += 1
+        self.find_next(j, s.next, s.before + 1.0)
         return True
+
+    cdef Time first_own(self, Py_ssize_t j, Time t) noexcept nogil:
+        """A time not after the own time of any event that happens from t on."""
+        cdef Time own = earlier_by(t, self.grid) if self.on_grid else t
+        return self.row(j).at if before(own, self.row(j).at) else own
+
+    cdef void go_to(self, Py_ssize_t j, Time t) noexcept nogil:
+        """The next event is the first that happens at a time or later."""
+        self.find_next(j, self.first_own(j, t), 0.0)
+        while before(self.alarm(j), t):
+            self.fire(j, t)
 
     cdef PoissonSources sources(self, Py_ssize_t begin, Py_ssize_t n) noexcept nogil:
         """Sources begin ... begin + n - 1, for the functions of poisson.h that deal with many at once."""
         cdef PoissonSources p
         memset(&p, 0, sizeof(p))
-        if self.n == 0:
+        if n == 0:
             return p
-        p.seed, p.id, p.n = self.seed, self.first + begin, n
+        p.seed, p.id, p.n, p.law = self.seed, self.first + begin, n, <uint64_t> (<PoissonState *> self.row(begin)).law << 32
         p.coefficients, p.stride, p.on_grid = self.q(begin), self.coef_stride, self.on_grid
-        p.steps, p.column = self.steps, begin
+        p.steps, p.column, p.step = self.steps, begin, -1
+        p.alike = self.coef_stride == 0 and self.steps.columns <= 1
+        p.laws = <PoissonLaws *> calloc(1 if p.alike else (n + SIDE - 1) // SIDE, sizeof(PoissonLaws))
         return p
 
-    def trains(self, ends, Py_ssize_t room=0, bint only_count=False):
-        """Advance all sources to each of the times `ends` (m, 2) in turn, many sources at once. For tests and benchmarks.
+    def drawn(self, begin, end):
+        """What many sources at once do from a time (epoch, offset) to another [ms]. For tests and benchmarks.
 
         Returns
         -------
-        list of (times (k,) [ms] from the epoch of the end on, sources (k,)), one for each end; or of k
+        (how long before `end` [ms] (k,), sources (k,)), in no order
         """
         cdef PoissonSources p = self.sources(0, self.n)
-        cdef int64_t k, total
-        room = max(room, POISSON_ROOM)
-        cdef double[::1] time = np.empty(room)
-        cdef int32_t[::1] source = np.empty(room, np.int32)
-        out = []
-        if eventsim_poisson_open(&p, <const double *> self.rows, self.width, HEAD):
-            raise MemoryError("Poisson: no memory for the trains")
-        for epoch, offset in ends:
-            parts, total, p.more = [], 0, True
-            while p.more:
-                k = eventsim_poisson_fill(&p, epoch, offset, &time[0], &source[0], room)
-                total += k
-                if not only_count:
-                    parts.append((np.array(time[:k]), np.array(source[:k])))
-            out.append(total if only_count else tuple(map(np.concatenate, zip(*parts))))
-        eventsim_poisson_close(&p, <double *> self.rows, self.width, HEAD)
-        return out
+        cdef PoissonStretch t = self.stretch(at_time(begin[0], begin[1]), at_time(end[0], end[1]))
+        cdef PoissonBlock block, second
+        cdef double[::1] x = np.empty(MOST)
+        cdef int64_t first, j, k
+        found = []
+        while eventsim_poisson_stretch(&p, &t):
+            for first in range(0, self.n, SIDE):
+                for _ in range(eventsim_poisson_first(&p, &t, first, min(self.n - first, SIDE), &block)):
+                    eventsim_poisson_block(&p, &t, first, &block)
+                    eventsim_poisson_second(&p, &t, first, &block, &second)
+                    found += [(block.x[k][j], first + j) for k in range(1, WORDS) for j in range(block.n) if block.due[k][j]]
+                    found += [(second.x[k][j], first + second.source[j])
+                              for k in range(WORDS) for j in range(second.n) if second.due[k][j]]
+                    for j in range(second.n):
+                        if second.number[j] == 2 * WORDS:
+                            found += [(x[k], first + second.source[j])
+                                      for k in range(eventsim_poisson_rest(&p, &t, first, j, &second, &x[0]))]
+                    for j in range(SIDE):
+                        block.cell[j] += 1.0
+        free(p.laws)
+        times, ids = zip(*found) if found else ((), ())
+        return np.array(times), np.array(ids, np.int64)
+
+    cdef PoissonStretch stretch(self, Time since, Time until) noexcept nogil:
+        """Before the first of `eventsim_poisson_stretch`."""
+        cdef PoissonStretch t
+        cdef Time own = self.first_own(0, since)
+        t.since, t.since_offset, t.until, t.until_offset = since.epoch, since.offset, until.epoch, until.offset
+        t.end, t.end_offset = own.epoch, own.offset
+        return t
 
 
 FINEST_GRID = 1e-6      # [ms]
+HIGHEST_RATE = 1e9      # [Hz]
 
 
 # ---- for tests
@@ -144,10 +152,6 @@ def threefry_block(const uint64_t[::1] key, const uint64_t[::1] counter):
     cdef uint64_t[::1] words = np.empty(4, np.uint64)
     threefry(&key[0], &counter[0], &words[0])
     return np.asarray(words)
-
-def poisson_variates(uint64_t seed, uint64_t id, uint64_t first, Py_ssize_t n):
-    """Variates first ... first + n - 1 of a source: its intervals by their means."""
-    return np.array([eventsim_poisson_variate(seed, id, first + k) for k in range(n)])
 
 def plain_log(const double[::1] x):
     """The logarithm of elementary.h."""
@@ -166,26 +170,35 @@ class Poisson(Model):
 
     Notes
     -----
-    The k-th interval of a source ends where the integral of its rate reaches an exponential variate that depends on the
-    seed, the source's id and k alone (Threefry4x64-20): the same trains whatever else is in the network.
+    Time is divided into cells so long that 3/4 to 3/2 events are expected in each. The number of events in a cell, and their
+    places in it, are independent random numbers which depend on the seed, the source's id and the cell alone (Threefry4x64-20):
+    the same trains whatever else is in the network, and every stretch of them can be drawn without those before.
 
-    With `grid` they are the same trains too, every event put off to the end of its cell ((k - 1) * grid, k * grid]. So the
-    number of events in a cell is a Poisson number with the integral of the rate over the cell as its mean, and a source may
-    spike several times at once; each spike is delivered. A rate that is set between runs holds for the whole of a cell whose
+    With `grid` they are the same trains too, every event put off to the end of its grid cell ((k - 1) * grid, k * grid]. So the
+    number of events in a grid cell is a Poisson number with the integral of the rate over it as its mean, and a source may
+    spike several times at once; each spike is delivered. A rate that is set between runs holds for the whole of a grid cell whose
     end is still to come.
     """
 
     parameters = {"rate": Parameter(0.0, "Hz", "nonnegative", steps=True), "grid": Parameter(0.0, "ms", "nonnegative")}
-    states = {"_count": State(0.0, "", user=False)}
+    states = {name: State(0.0, "", user=False) for name in ("_epoch", "_offset", "_before", "_law")}
     population = PoissonPopulation
 
     def validate(self, p):
         grid = p.get("grid", np.zeros(1))
         if np.any((grid > 0.0) & (grid < FINEST_GRID)):
             raise ValueError(f"Poisson: grid = {grid[grid > 0.0].min():g} ms is finer than {FINEST_GRID:g} ms; choose 0 for exact times")
+        self.limit(p.get("rate", np.zeros(1)))
+
+    def limit(self, rate):
+        if np.max(rate, initial=0.0) > HIGHEST_RATE:
+            raise ValueError(f"Poisson: rate = {np.max(rate):g} Hz is higher than {HIGHEST_RATE:g} Hz; add up the weights of several "
+                             "events instead")
 
     def setup(self, population, seed, start):
         changes = np.empty((0, 2)), np.empty((0, 1))
         if isinstance(self.rate, Steps):
+            self.limit(self.rate.values)
             changes = still_to_come(self.rate.times, self.rate.values, start)
         population.set_rates(seed, *changes)
+        population.begin()

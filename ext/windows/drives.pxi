@@ -1,150 +1,111 @@
-# Many Poisson sources have one synapse each: the background of one neuron. Their spikes need not be filed: those that
-# arrive in a window are those of the same time, less the delay. The sources lag behind by it; `Engine.catch_up` makes up.
+# Many Poisson sources have one synapse each: the background of one neuron. Where they drive all neurons of a population their
+# spikes are neither filed nor written down: those that arrive in a window are those of the same time, less the delay, and what
+# they do is added up as they are drawn (drives.h). The sources lag behind by the delay; `Engine.catch_up` makes up.
 #
-# To draw them is to ask each source whether it spikes. Where windows are short it is asked once in a millisecond, and its spikes
-# are dealt out to windows. A run may be interrupted before these are over: then they are drawn once more, from the state of the
-# sources at the beginning, which has been kept.
+# Nothing need be remembered of a source, as its trains are functions of time (poisson.h): if a neuron may spike, the spikes that
+# it gets are simply drawn once more.
 
-cdef double OFTEN = 8.0         # windows in a millisecond for which sources are asked in each
+cdef inline Time drawn_from(const Background *d, Time start) noexcept nogil:
+    """From when on sources are to be drawn, for what arrives from `start` on."""
+    cdef Time t = earlier_by(start, d.delay)
+    return d.since if before(t, d.since) else t
 
-cdef void drive(Worker w, Background *d) noexcept nogil:
-    """Sum what sources bring to own neurons within the window."""
-    cdef Time until = earlier_by(w.plan.limit, d.delay)
-    if d.ahead == NULL:
-        d.now, d.epoch = &d.drawn, until.epoch
-        draw_until(w, d, until, False)
-    else:
-        if not before(w.plan.start, d.until):
-            draw_ahead(w, d)
-        d.now = &d.ahead[<int64_t> (w.plan.window - <int64_t> ((d.ms - w.plan.epoch) * w.plan.per_ms))]
-    w.synaptic_events += d.now.n
-    add_drive(w, d, <Rows> d.rows, (<Rows> d.rows).post, <Sums> w.plan.sums[(<Rows> d.rows).post.index],
-              until.epoch - d.epoch + until.offset)
+cdef void begin_drives(Worker w) noexcept nogil:
+    cdef Py_ssize_t k
+    for k in range(w.drives.n):
+        (<Background *> w.drives.data)[k].done = 0
 
-cdef void draw_ahead(Worker w, Background *d) noexcept nogil:
-    """Draw what arrives in the rest of the present millisecond, or of the run."""
-    cdef double per_ms = w.plan.per_ms
-    cdef Time until
-    cdef int64_t k
-    eventsim_poisson_save(&d.sources, d.states, d.width, HEAD)
-    d.ms = w.plan.start.epoch
-    d.until = at_time(d.ms + 1.0, 0.0)
-    if before(w.plan.end, d.until):             # windows after that are not computed
-        d.until = at_time(d.ms, max(floor(w.plan.end.offset * per_ms) / per_ms, w.end_offset))
-    until = earlier_by(d.until, d.delay)
-    d.epoch = until.epoch
-    for k in range(<int64_t> w.plan.per_ms):
-        d.ahead[k].n = 0
-    draw_until(w, d, until, True)
+cdef void drive_all(Worker w, Sums s, int population, Py_ssize_t target) noexcept nogil:
+    """Sum what sources bring to own neurons of a population within the window, up to a target at least."""
+    cdef Background *drives = <Background *> w.drives.data
+    cdef Py_ssize_t k
+    for k in range(w.drives.n):
+        if (<Rows> drives[k].rows).post.index == population and drives[k].target + drives[k].done < target:
+            drive(w, &drives[k], <Rows> drives[k].rows, s, target - drives[k].target)
 
-cdef void draw_until(Worker w, Background *d, Time until, bint deal) noexcept nogil:
-    cdef Events *drawn = &d.drawn
-    drawn.n = 0
-    while True:
-        if drawn.room < drawn.n + POISSON_ROOM and grow(&drawn[0], drawn.n + POISSON_ROOM):
-            w.fail(NO_MEMORY, -1, w.plan.start)
-            return
-        drawn.n += eventsim_poisson_fill(&d.sources, until.epoch, until.offset, drawn.time + drawn.n, drawn.source + drawn.n,
-                                         drawn.room - drawn.n)
-        if deal and deal_out(w, d):
-            w.fail(NO_MEMORY, -1, w.plan.start)
-            return
-        if not d.sources.more:
-            break
+cdef void drive(Worker w, Background *d, Rows rows, Sums s, int64_t sources) noexcept nogil:
+    """Go on with sources up to so many at least."""
+    cdef int64_t first = d.done, whole = first + (sources - first + SIDE - 1) // SIDE * SIDE
+    d.done = min(whole, d.sources.n)
+    if d.sources.steps.n and not d.sources.alike:       # laws that change are made ready for all sources
+        d.done = d.sources.n
+    w.synaptic_events += draw_and_sum(d, <PoissonPopulation> d.population, rows, rows.post, s,
+                                      s.pools[w.index].sums + 1 - s.pools[w.index].first + d.target,
+                                      drawn_from(d, w.plan.start), earlier_by(w.plan.limit, d.delay), w.plan.limit, first, d.done)
 
-cdef int deal_out(Worker w, Background *d) noexcept nogil:
-    """Sort events that have been drawn into the windows of the millisecond; -1: no memory."""
-    cdef double per_ms = w.plan.per_ms, begin, t
-    cdef Time until
-    cdef int64_t i, k, last = <int64_t> per_ms - 1, first = w.plan.window - <int64_t> ((d.ms - w.plan.epoch) * per_ms)
-    cdef Events *e
-    until = earlier_by(at_time(d.ms, 0.0), d.delay)
-    begin = until.epoch - d.epoch + until.offset
-    for i in range(d.drawn.n):
-        t = d.drawn.time[i]
-        k = min(max(<int64_t> ((t - begin) * per_ms), first), last)
-        e = &d.ahead[k]
-        if e.n == e.room and grow(e, e.n + CHUNK):
-            return -1
-        e.time[e.n], e.source[e.n] = t, d.drawn.source[i]
-        e.n += 1
-    d.drawn.n = 0
-    return 0
+cdef int64_t draw_and_sum(Background *d, PoissonPopulation source, Rows rows, Population p, Sums s, Sum *sums, Time since,
+                          Time until, Time limit, int64_t begin, int64_t end) noexcept nogil:
+    """Draw what sources from `begin` to `end` do from one time to another, which arrives before `limit`."""
+    cdef PoissonStretch t = source.stretch(since, until)
+    cdef Driven targets
+    cdef double weight[SIDE]
+    cdef double longest[SIDE]
+    cdef int64_t first, n, total = 0
+    cdef Py_ssize_t j
+    targets.weight, targets.longest = weight, longest if s.resting != NULL else NULL
+    targets.stride, targets.quantum, targets.same = s.rates_stride, s.quanta, s.same
+    targets.series = d.series
+    while eventsim_poisson_stretch(&d.sources, &t):
+        for first from begin <= first < end by SIDE:
+            n = min(end - first, SIDE)
+            for j in range(n):
+                weight[j] = value(rows.weights, d.synapse + first + j)
+                if s.resting != NULL:
+                    longest[j] = counted(INFINITY, p.row(d.target + first + j), limit)
+            for j in range(n, SIDE):
+                weight[j] = 0.0
+            targets.rows = p.coefs + s.rates_stride * (d.target + first)
+            targets.sums = sums + first
+            total += eventsim_drive(&d.sources, &t, first, n, p.kernel(), &targets, d.counts + first)
+    return total
 
-cdef int grow(Events *e, int64_t room) noexcept nogil:
-    cdef double *time = <double *> realloc(e.time, 2 * room * sizeof(double))
-    cdef int32_t *source
-    if time == NULL:
-        return -1
-    e.time = time
-    source = <int32_t *> realloc(e.source, 2 * room * sizeof(int32_t))
-    if source == NULL:
-        return -1
-    e.source, e.room = source, 2 * room
-    return 0
-
-cdef void add_drive(Worker w, const Background *d, Rows rows, Population p, Sums s, double until) noexcept nogil:
-    cdef Arrivals *all = &w.arrivals[p.index]
-    cdef const Events *e = d.now
-    cdef int64_t start, i, k
-    for start from 0 <= start < e.n by CHUNK:
-        all.n = min(e.n - start, CHUNK)
-        for i in range(all.n):
-            k = d.synapse + e.source[start + i]
-            all.x[i] = max(until - e.time[start + i], 0.0)
-            all.target[i], all.weight[i] = rows.target[k], value(rows.weights, k)
-        add_arrivals(w, p, s, all)
-
-cdef void recollect_drive(Worker w, const Background *d, Rows rows) noexcept nogil:
+cdef void recollect_drive(Worker w, Background *d, Rows rows) noexcept nogil:
     """What sources bring to neurons whose arrivals are taken one by one."""
     cdef const uint64_t *exact = (<Sums> w.plan.sums[rows.post.index]).exact
-    cdef int32_t target[CHUNK]
-    cdef int32_t at[CHUNK]
-    cdef int64_t start, i, n
-    for start from 0 <= start < d.now.n by CHUNK:
-        n = min(d.now.n - start, CHUNK)
-        for i in range(n):
-            target[i] = rows.target[d.synapse + d.now.source[start + i]]
-        for i in range(find(n, target, exact, at)):
-            recollect_from(w, d, rows, start + at[i])
+    cdef Py_ssize_t j, word, begin = d.target >> 6, end = (d.target + d.sources.n + 63) >> 6
+    cdef uint64_t bits
+    for word in range(begin, end):
+        bits = exact[word]
+        while bits:
+            j = 64 * word + lowest(bits) - d.target
+            bits &= bits - 1
+            if 0 <= j < d.sources.n:
+                recollect_from(w, d, rows, <PoissonPopulation> d.population, j)
 
-cdef void recollect_from(Worker w, const Background *d, Rows rows, int64_t k) noexcept nogil:
-    cdef int64_t synapse = d.synapse + d.now.source[k]
-    cdef Time until = earlier_by(w.plan.limit, d.delay)
-    cdef double behind = w.end_offset - (until.epoch - d.epoch + until.offset)
-    cdef Incoming *arrival = NULL
-    if value(rows.weights, synapse) != 0.0:
-        arrival = <Incoming *> w.add(&w.separate, sizeof(Incoming))
-    if arrival != NULL:
-        arrival.offset = min(max(d.now.time[k] + behind, w.plan.start.offset), min(w.end_offset, 1.0 - 2.0 ** -53))
-        arrival.w = value(rows.weights, synapse)
-        arrival.source, arrival.projection = <uint32_t> (d.first + d.now.source[k]), d.projection
-        arrival.target, arrival.cursor = rows.target[synapse], 0
+cdef void recollect_from(Worker w, Background *d, Rows rows, PoissonPopulation p, Py_ssize_t j) noexcept nogil:
+    cdef PoissonStretch t = p.stretch(drawn_from(d, w.plan.start), earlier_by(w.plan.limit, d.delay))
+    cdef double time[CHUNK][2]
+    cdef double next, stop
+    cdef Py_ssize_t k
+    cdef Flight f
+    f.source, f.projection = <int32_t> (p.first + d.source + j), d.projection
+    while eventsim_poisson_stretch(&d.sources, &t):
+        next, stop = NAN, INFINITY
+        while not next >= stop:
+            for k in range(eventsim_poisson_list(&d.sources, &t, j, CHUNK, &next, &stop, time)):
+                f.departure = at_time(time[k][0], time[k][1])
+                recollect_one(w, rows, &f, d.synapse + j, d.synapse + j)
 
 cdef void end_drives(Worker w) noexcept nogil:
     cdef Background *d = <Background *> w.drives.data
-    cdef Py_ssize_t k, i
+    cdef Py_ssize_t k
     for k in range(w.drives.n):
-        free(d[k].sources.trains)
-        free(d[k].drawn.time)
-        free(d[k].drawn.source)
-        for i in range(<int64_t> w.plan.per_ms if d[k].ahead != NULL else 0):
-            free(d[k].ahead[i].time)
-            free(d[k].ahead[i].source)
-        free(d[k].ahead)
+        free(d[k].sources.laws)
+        free(d[k].counts)
     w.drives.n = 0
 
 def start_drives(Windows windows):
-    """Find the Poisson sources that have one synapse each, and hand them to the workers of their targets.
+    """Find the Poisson sources that drive whole populations, and hand them to the workers of their targets.
 
-    Each population goes on where it lags, or begins to: `lagging` has (delay, numbers of events counted, rows if recorded)."""
+    Each population goes on where it lags, or begins to: `lagging` has (delay, since when, numbers counted since)."""
     cdef Population p
     cdef Worker w
     cdef Engine engine = windows.engine
+    cdef Sums s
     drives = {}
     for p in engine.populations:
         outgoing = engine.outgoing[p.index]
-        if not isinstance(p, PoissonPopulation) or not p.n or not len(outgoing):
+        if not isinstance(p, PoissonPopulation) or not p.n or not len(outgoing) or np.ptp(p.coef[:, 1]):
             continue
         rows = [engine.projections[k] for k in outgoing]
         ranges = sorted((r.one_each()[::-1], k) for k, r in zip(outgoing, rows, strict=True))
@@ -152,20 +113,29 @@ def start_drives(Windows windows):
         if (ends[len(ranges)] != p.n or any(first != end or n == 0 for ((first, n), _), end in zip(ranges, ends))
                 or len({r.shortest for r in rows}) > 1 or not all((<Rows> r).summed for r in rows)):
             continue
-        drives[p.index] = rows[0].shortest, ranges
+        if all((<Sums> windows.plan.sums[(<Rows> r).post.index]).dense for r in rows) and (
+                p.index in engine.lagging or not has_spiked(<PoissonPopulation> p, engine.now)):
+            drives[p.index] = rows[0].shortest, ranges
     if not set(engine.lagging) <= set(drives):
         engine.catch_up()
     windows.lagging = {}
     for index, (delay, ranges) in drives.items():
-        p = engine.populations[index]
-        recorded = p.state.copy() if np.any(engine.watch[p.first:p.first + p.n]) else None
-        windows.lagging[index] = delay, engine.lagging.get(index, p.state[:, HEAD].astype(np.int64)), recorded
+        epoch, offset, counted = engine.lagging.get(index, (*engine.time, np.zeros(engine.populations[index].n, np.int64)))
+        windows.lagging[index] = delay, (epoch, offset), counted
         for (first, n), k in ranges:
             for w in windows.workers:
-                start_drive(windows, w, p, engine.projections[k], k, first)
+                start_drive(windows, w, engine.populations[index], engine.projections[k], k, first, at_time(epoch, offset))
     engine.lagging = {}
 
-cdef start_drive(Windows windows, Worker w, PoissonPopulation p, Rows rows, int32_t projection, int64_t first):
+cdef bint has_spiked(PoissonPopulation p, Time now) noexcept:
+    """Has any source spiked at this very time, having been interrupted then?"""
+    cdef Py_ssize_t j
+    for j in range(p.n):
+        if (<PoissonState *> p.row(j)).before > 0.0 and not before(now, p.alarm(j)):
+            return True
+    return False
+
+cdef start_drive(Windows windows, Worker w, PoissonPopulation p, Rows rows, int32_t projection, int64_t first, Time since):
     cdef Sums s = <Sums> windows.plan.sums[rows.post.index]
     begin, end = np.searchsorted(rows.indices, [s.share * w.index, s.share * (w.index + 1)])
     if begin == end:
@@ -174,80 +144,65 @@ cdef start_drive(Windows windows, Worker w, PoissonPopulation p, Rows rows, int3
     if d == NULL:
         raise MemoryError("Windows: no memory for the Poisson sources")
     memset(d, 0, sizeof(Background))
-    rows.visited, s.lonely = True, False
+    rows.visited = True
     d.sources = p.sources(first + begin, end - begin)
-    d.rows, d.projection, d.first, d.synapse, d.delay = <void *> rows, projection, p.first + first + begin, begin, rows.shortest
-    d.states, d.width = <double *> p.row(first + begin), p.width
-    if eventsim_poisson_open(&d.sources, d.states, d.width, HEAD):
+    d.population, d.rows, d.projection, d.delay, d.since = <void *> p, <void *> rows, projection, rows.shortest, since
+    if s.series.terms and (rows.weight.min() >= 0.0 or rows.weight.max() < 0.0):
+        d.series = rows.series = &s.series
+    d.source, d.synapse, d.target = first + begin, begin, rows.indices[begin]
+    d.counts = <int64_t *> calloc(d.sources.n + SIDE, sizeof(int64_t))
+    if d.sources.laws == NULL or d.counts == NULL:
         raise MemoryError("Windows: no memory for the Poisson sources")
-    if w.plan.per_ms > OFTEN and not any((<Population> q).step_times.shape[0] for q in windows.engine.populations):
-        d.ahead = <Events *> calloc(<size_t> w.plan.per_ms, sizeof(Events))
-        d.until = windows.engine.now
-        if d.ahead == NULL:
-            raise MemoryError("Windows: no memory for the spikes of Poisson sources")
 
 def stop_drives(Windows windows):
-    """Leave Poisson sources to lag, their spikes until now counted. Those to be recorded are drawn again, for the sake of the
-    last bit, and do not lag."""
+    """Leave Poisson sources to lag, their spikes until now counted. Those to be recorded are drawn again, and do not lag."""
     cdef Worker w
-    cdef Background *d
     cdef PoissonPopulation p
     cdef Engine engine = windows.engine
-    cdef Time until
+    cdef Time since, start
     cdef Py_ssize_t k
     cdef int code
+    ahead = {}
     for w in windows.workers:
         for k in range(w.drives.n):
-            d = <Background *> w.drives.data + k
-            p = engine.populations[(<Rows> d.rows).pre]
-            if d.ahead != NULL and before(engine.now, d.until):
-                go_back(d, earlier_by(engine.now, d.delay))
-            eventsim_poisson_close(&d.sources, d.states, d.width, HEAD)
+            count_drive(w, <Background *> w.drives.data + k, engine.now, ahead)
         end_drives(w)
     lagging = {}
-    for index, (delay, counted, recorded) in windows.lagging.items():
+    for index, (delay, opened, counted) in windows.lagging.items():
         p = engine.populations[index]
-        if recorded is None:
-            lagging[index] = numbers_until(p, engine.now)
-            more = lagging[index] - counted
-            engine.counts[p.first:p.first + p.n] += more
-            engine.n_spikes += int(more.sum())
-        else:
-            p.state[:] = recorded
-            until = earlier_by(engine.now, delay)
+        start = at_time(opened[0], opened[1])
+        since = earlier_by(engine.now, delay)
+        if before(since, start):
+            since = start
+        if np.any(engine.watch[p.first:p.first + p.n]):
+            engine.counts[p.first:p.first + p.n] -= counted
+            engine.n_spikes -= int(counted.sum())
             with nogil:
-                code = engine.draw(p, until)
+                code = engine.draw(p, start, since)
             if code:
                 raise MemoryError("Windows: no memory for the spikes of Poisson sources")
+        else:
+            arrived, on_their_way = ahead[index]
+            lagging[index] = since.epoch, since.offset, on_their_way
+            more = arrived + on_their_way - counted
+            engine.counts[p.first:p.first + p.n] += more
+            engine.n_spikes += int(more.sum())
     engine.lagging = lagging
     if windows.lagging and engine.spikes.n > windows.opened + 1:
         qsort(engine.spikes.data + 3 * windows.opened, engine.spikes.n - windows.opened, 3 * sizeof(double), by_time)
     windows.lagging = {}
 
-cdef go_back(Background *d, Time now):
-    """Bring sources that have been asked ahead back to a time."""
-    free(d.sources.trains)
-    if eventsim_poisson_open(&d.sources, d.states, d.width, HEAD):
-        raise MemoryError("Windows: no memory for the Poisson sources")
-    go_on(&d.sources, now)
-
-cdef numbers_until(PoissonPopulation p, Time now):
-    """How many events each source will have had by a time, int64 (n,)."""
-    rows = p.state.copy()
-    cdef double[:, ::1] row = rows
-    cdef PoissonSources sources = p.sources(0, p.n)
-    if eventsim_poisson_open(&sources, &row[0, 0], p.width, HEAD):
-        raise MemoryError("Windows: no memory for the Poisson sources")
-    go_on(&sources, now)
-    eventsim_poisson_close(&sources, &row[0, 0], p.width, HEAD)
-    return rows[:, HEAD].astype(np.int64)
-
-cdef go_on(PoissonSources *sources, Time now):
-    """Bring sources to a time, whatever they do until then."""
-    cdef double[::1] time = np.empty(POISSON_ROOM)
-    cdef int32_t[::1] source = np.empty(POISSON_ROOM, np.int32)
-    with nogil:
-        while True:
-            eventsim_poisson_fill(sources, now.epoch, now.offset, &time[0], &source[0], POISSON_ROOM)
-            if not sources.more:
-                break
+cdef count_drive(Worker w, Background *d, Time now, dict ahead):
+    """Note how many spikes of each source have arrived, and how many will, in ahead[index of the sources]."""
+    cdef Rows rows = <Rows> d.rows
+    cdef PoissonPopulation p = <PoissonPopulation> d.population
+    cdef int64_t[::1] counts = <int64_t[:d.sources.n]> d.counts
+    sums = np.zeros((d.sources.n + SIDE, sizeof(Sum) // 8), np.int64)      # of no use
+    cdef int64_t[:, ::1] view = sums
+    arrived, on_their_way = ahead.setdefault(p.index, (np.zeros(p.n, np.int64), np.zeros(p.n, np.int64)))
+    here = slice(d.source, d.source + d.sources.n)
+    arrived[here] = counts
+    counts[:] = 0
+    draw_and_sum(d, p, rows, rows.post, <Sums> w.plan.sums[rows.post.index], <Sum *> &view[0, 0], drawn_from(d, now), now,
+                 later(now, d.delay), 0, d.sources.n)
+    on_their_way[here] = counts

@@ -60,6 +60,11 @@ def poisson_arrivals(Engine engine, Population p):
     return arrivals
 
 
+def is_driven(Engine engine, Population p, double length):
+    """Do Poisson sources alone reach so many neurons in a window that all are looked at in each?"""
+    return poisson_arrivals(engine, p) * length > DENSE * p.n
+
+
 def summing_length(Engine engine):
     """The length of windows in which arrivals are summed [ms], a fraction 1/n of a millisecond; 0: no model can sum."""
     cdef Rows rows
@@ -80,4 +85,6 @@ def summing_length(Engine engine):
             arrivals += 1e-3 * rate * len(rows.indices)
     if arrivals:
         longest = min(longest, max(FEW * sum(p.n for p in summing) / arrivals, SHORTEST))
+    if any(is_driven(engine, p, longest) for p in summing):
+        return 2.0 ** floor(np.log2(longest))           # windows begin with cells of the sources (poisson.h)
     return 1.0 / np.ceil(1.0 / longest)

@@ -31,8 +31,9 @@ cdef enum:
     SPARES = 64                 # emptied lists whose memory is kept for others
     AHEAD = 8                   # neurons ahead for which memory is fetched
     TOGETHER = 16               # synapses of a row for which memory is fetched
+    BLOCK = 16                  # words of neurons that are taken through a window together
     SEGMENTS = 32               # segments of rows whose effects are computed together
-    LONG_SEGMENT = 8            # a spike with so many arrivals in a window is not sent, but visited in each
+    LONG_SEGMENT = 4            # a spike with so many arrivals in a window is not sent, but visited in each
     MANY = 8                    # arrivals at a neuron in a window
     RENUMBER = 1 << 30          # windows after which they are counted from 0 again
     FINEST = 20                 # a window is no shorter than 2**-20 ms
@@ -106,24 +107,18 @@ cdef struct Seat:               # of each neuron
     int32_t look                # the window in which to look whether it spikes: see `Worker.watch_out`
     int32_t place               # among those with arrivals in the present window, from 1 on
 
-cdef struct Events:             # of Poisson sources in one window
-    double *time                # [ms], from `Background.epoch` on
-    int32_t *source             # whose they are, counted from the first
-    int64_t n, room
-
-cdef struct Background:              # Poisson sources that have one synapse each, and nobody else's: see drives.pxi
+cdef struct Background:         # Poisson sources that have one synapse each, onto neurons that follow each other: see drives.pxi
     PoissonSources sources
+    void *population            # PoissonPopulation
     void *rows                  # Rows
     int32_t projection
-    int64_t first, synapse      # id of the first, and its synapse; those of the others follow
-    double *states              # of the first,
-    int64_t width               # and so far from one to the next
-    double delay, epoch         # [ms]
-    Events drawn                # those of this window, or some that are still to be dealt out to
-    Events *ahead               # the windows of a millisecond; NULL: they are drawn for each window alone
-    double ms                   # where that begins, and
-    Time until                  # how far they have been drawn
-    Events *now                 # those of this window
+    Py_ssize_t source, target   # the first, and its target,
+    int64_t synapse             # and its synapse
+    double delay                # [ms]
+    Time since                  # what they do before is in flight, or has arrived
+    const Series *series        # see `Driven`
+    int64_t *counts             # of their spikes that arrive
+    int64_t done                # sources that have been drawn for this window
 
 cdef struct Lot:                # of neurons
     Py_ssize_t n
@@ -152,6 +147,7 @@ cdef struct Plan:               # what the threads share; written while they wai
     double per_ms               # windows in a millisecond
     int64_t window              # the present one,
     Time start, limit           # where it begins, and where it ends or is cut
+    Time reached                # where the last one ended
     Time end                    # of the run
     bint over                   # nothing is left before the end of the run
     bint restless               # something is due in every window

@@ -181,13 +181,24 @@ static void eventsim_alone(int64_t n, const double *weight, const Effects *e, Su
     }
 }
 
-/* Which of n synapses, CHUNK at most, have targets whose bits are set? Without branches: nobody can guess them. */
-static int64_t eventsim_find(int64_t n, const int32_t *target, const uint64_t *bits, int32_t *at)
+/* Which of n synapses, CHUNK at most, have targets whose bits are set? Seldom any. */
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+enum { OTHER_HALF = 1 };
+#else
+enum { OTHER_HALF = 0 };
+#endif
+LANES int64_t eventsim_find(int64_t n, const int32_t *target, const uint64_t *bits, int32_t *at)
 {
+    const uint32_t *half = (const uint32_t *)bits;  /* of 32 bits: a vector unit looks up sixteen at a time */
+    uint32_t hit[CHUNK], any = 0;
     int64_t i, found = 0;
     for (i = 0; i < n; i++) {
-        at[found] = (int32_t)i;                 /* overwritten by the next one if it is not so */
-        found += bits[target[i] >> 6] >> (target[i] & 63) & 1;
+        hit[i] = half[(target[i] >> 5) ^ OTHER_HALF] >> (target[i] & 31) & 1;
+        any |= hit[i];
+    }
+    for (i = 0; any && i < n; i++) {
+        at[found] = (int32_t)i;                     /* overwritten by the next one if it is not so */
+        found += hit[i];
     }
     return found;
 }
@@ -291,6 +302,91 @@ typedef struct { Lane m, ex, in, k_ex, k_in, k_0; } Propagators;    /* exp(-a t)
                 }                                                                                                      \
             }                                                                                                          \
         }                                                                                                              \
+    }
+
+/* ---- the same for populations of which all neurons are taken through every window
+ *
+ * The states of CHUNK neurons lie side by side in a panel, all at the beginning of the window. Those that may spike in it fail
+ * and stay as they are; what becomes of neurons that live elsewhere is of no meaning. None of them rests.
+ */
+typedef struct { double u[CHUNK], ex[CHUNK], in[CHUNK], I_e[CHUNK]; } Panel;
+
+/* as by (double)sum, which no vector unit has in the simplest set of instructions */
+INLINE double in_doubles(int64_t sum)
+{
+    const uint64_t bits = (uint64_t)sum ^ 0x8000000000000000, low = (bits & 0xffffffff) | 0x4330000000000000,
+                   high = bits >> 32 | 0x4530000000000000;
+    double small, large;
+    memcpy(&small, &low, 8);
+    memcpy(&large, &high, 8);
+    return (large - (0x1p84 + 0x1p63 + 0x1p52)) + small;
+}
+
+#define PANEL(MODEL, NEURON, ROW)                                                                                      \
+    LANES void eventsim_##MODEL##_panel(int64_t n, Panel *panels, const double *rows, int64_t stride, int same,        \
+                                        const Sum *sums, const Window *window, uint64_t *fails)                        \
+    {                                                                                                                  \
+        const double q_0 = window->quantum[0], q_1 = window->quantum[1];                                               \
+        Lane length;                                                                                                   \
+        Lanes x;                                                                                                       \
+        Propagators f;                                                                                                 \
+        int64_t i;                                                                                                     \
+        int l;                                                                                                         \
+        EACH_LANE(l) {                                                                                                 \
+            length[l] = window->length;                                                                                \
+            x.rest[l] = x.after[l] = -INFINITY;                                                                        \
+        }                                                                                                              \
+        for (i = 0; i < n; i += LANES_AT_ONCE) {                                                                       \
+            Panel *panel = panels + i / CHUNK;                                                                         \
+            const int64_t k = i % CHUNK;                                                                               \
+            EACH_LANE(l) {                                                                                             \
+                x.M_ex[l] = q_0 * in_doubles(sums[i + l].excitation[0]);                                               \
+                x.S_ex[l] = q_1 * in_doubles(sums[i + l].excitation[1]);                                               \
+                x.M_in[l] = q_0 * in_doubles(sums[i + l].inhibition[0]);                                               \
+                x.S_in[l] = q_1 * in_doubles(sums[i + l].inhibition[1]);                                               \
+            }                                                                                                          \
+            EACH_LANE(l) {                                                                                             \
+                x.u[l] = panel->u[k + l];                                                                              \
+                x.ex[l] = panel->ex[k + l];                                                                            \
+                x.in[l] = panel->in[k + l];                                                                            \
+                x.I_e[l] = panel->I_e[k + l];                                                                          \
+            }                                                                                                          \
+            if (stride || i == 0) {                                                                                    \
+                for (l = 0; l < LANES_AT_ONCE; l++)                                                                    \
+                    MODEL##_rates(&x, l, (const ROW *)(rows + stride * (i + l < n ? i + l : i)));                      \
+                MODEL##_factors(&x, same, length, &f);                                                                 \
+            }                                                                                                          \
+            MODEL##_through(&x, same, length, &f);                                                                     \
+            EACH_LANE(l) {                                                                                             \
+                const double finite = (x.J[l] - x.J[l]) + (x.u[l] - x.u[l]);                                           \
+                x.safe[l] = finite == 0.0 ? x.safe[l] : 0.0;                                                           \
+                panel->u[k + l] = x.safe[l] != 0.0 ? x.u[l] : panel->u[k + l];                                         \
+                panel->ex[k + l] = x.safe[l] != 0.0 ? x.ex[l] : panel->ex[k + l];                                      \
+                panel->in[k + l] = x.safe[l] != 0.0 ? x.in[l] : panel->in[k + l];                                      \
+            }                                                                                                          \
+            fails[i / CHUNK] = k == 0 ? 0 : fails[i / CHUNK];                                                          \
+            for (l = 0; l < LANES_AT_ONCE; l++)                                                                        \
+                fails[i / CHUNK] |= (uint64_t)(x.safe[l] == 0.0) << (k + l);                                           \
+        }                                                                                                              \
+    }                                                                                                                  \
+    /* neuron l of a panel takes up the state in a row, or a row that of the neuron */                                 \
+    static void eventsim_##MODEL##_enter(Panel *panel, int l, const double *row)                                       \
+    {                                                                                                                  \
+        Lanes x;                                                                                                       \
+        x.ex[0] = x.in[0] = x.I_e[0] = 0.0;                                                                            \
+        MODEL##_load(&x, 0, (const NEURON *)row);                                                                      \
+        panel->u[l] = x.u[0];                                                                                          \
+        panel->ex[l] = x.ex[0];                                                                                        \
+        panel->in[l] = x.in[0];                                                                                        \
+        panel->I_e[l] = x.I_e[0];                                                                                      \
+    }                                                                                                                  \
+    static void eventsim_##MODEL##_leave(const Panel *panel, int l, double *row)                                       \
+    {                                                                                                                  \
+        Lanes x;                                                                                                       \
+        x.u[0] = panel->u[l];                                                                                          \
+        x.ex[0] = panel->ex[l];                                                                                        \
+        x.in[0] = panel->in[l];                                                                                        \
+        MODEL##_store(&x, 0, (NEURON *)row);                                                                           \
     }
 
 static const double ROUNDING = 0x1p-40;         /* of the bounds, relative: many times what it is */
@@ -421,6 +517,7 @@ INLINE void lif_through(Lanes *x, int same, const double *t, const Propagators *
     }
 }
 STEP(lif, LIFNeuron, LIFRow)
+PANEL(lif, LIFNeuron, LIFRow)
 
 /* ---- leaky integrate-and-fire whose membrane jumps: models/delta.pxi
  *
@@ -506,6 +603,7 @@ INLINE void delta_through(Lanes *x, int same, const double *t, const Propagators
     }
 }
 STEP(delta, DeltaNeuron, DeltaRow)
+PANEL(delta, DeltaNeuron, DeltaRow)
 
 /* ---- the leaky integrate-and-fire of the fly: models/fly.pxi
  *
@@ -613,12 +711,18 @@ typedef struct {
                     int same, Effects *e);
     void (*step)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
                  int same, const Sum *const *sums, const Window *window, uint8_t *fails, double *respite);
+    void (*panel)(int64_t n, Panel *panels, const double *rows, int64_t stride, int same, const Sum *sums, const Window *window,
+                  uint64_t *fails);             /* and what belongs to it; NULL: its neurons live in rows */
+    void (*enter)(Panel *panel, int l, const double *row);
+    void (*leave)(const Panel *panel, int l, double *row);
     int rates, coefficients;                    /* of a row, the first so many matter to effects, and to steps */
     int freezes;                                /* do arrivals while refractory count from the release? */
 } Kernel;
 
-static const Kernel eventsim_lif_kernel = {eventsim_lif_effects, eventsim_lif_step, 3, 5, 0};
-static const Kernel eventsim_delta_kernel = {eventsim_delta_effects, eventsim_delta_step, 1, 3, 0};
-static const Kernel eventsim_fly_kernel = {eventsim_fly_effects, eventsim_fly_step, 2, 3, 1};
+static const Kernel eventsim_lif_kernel = {
+    eventsim_lif_effects, eventsim_lif_step, eventsim_lif_panel, eventsim_lif_enter, eventsim_lif_leave, 3, 5, 0};
+static const Kernel eventsim_delta_kernel = {
+    eventsim_delta_effects, eventsim_delta_step, eventsim_delta_panel, eventsim_delta_enter, eventsim_delta_leave, 1, 3, 0};
+static const Kernel eventsim_fly_kernel = {eventsim_fly_effects, eventsim_fly_step, NULL, NULL, NULL, 2, 3, 1};
 
 #endif

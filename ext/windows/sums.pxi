@@ -12,6 +12,9 @@ cdef extern from *:
     double ldexp(double x, int exponent) noexcept nogil
     double frexp(double x, int *exponent) noexcept nogil
 
+cdef extern from "<stdlib.h>" nogil:
+    void *aligned_alloc(size_t alignment, size_t size)
+
 cdef enum:
     FINENESS = 44               # binary digits of the largest effect, at most
     REPEATS = 6                 # a sum has room for 2**REPEATS of the largest effects by every synapse in a window
@@ -42,6 +45,8 @@ cdef class Sums:
     cdef uint64_t *looks                        # must its threshold be looked at,
     cdef uint64_t *exact                        # are its arrivals taken one by one,
     cdef uint64_t *resting                      # may it be refractory? If arrivals wait for the release; else NULL
+    cdef Panel *panels                          # if dense: states at the end of the last window,
+    cdef uint64_t *outside                      # but for these neurons, which live in rows
     cdef uint64_t *marks                        # two words for each: has it an arrival, and another (see alone.pxi)?
     cdef Lone *lone                             # two of each worker
     cdef readonly bint lonely                   # is nearly every arrival the only one at its neuron?
@@ -51,6 +56,7 @@ cdef class Sums:
     cdef bint same                              # see `Population.effects`
     cdef Py_ssize_t rates_stride, stride        # of the rows of coefficients; 0: what matters is the same for all neurons
     cdef double quanta[2]                       # see sums.h
+    cdef Series series                          # see drives.h
 
     def __cinit__(self, Population p, Py_ssize_t words, int workers):
         cdef Py_ssize_t n = p.n + 64
@@ -78,6 +84,8 @@ cdef class Sums:
         free(self.place)
         free(self.touched)
         free(self.marks)
+        free(self.panels)
+        free(self.outside)
         free(self.lone)
 
     def set_quanta(self, double weight, double length, double synapses=1.0):
@@ -85,6 +93,37 @@ cdef class Sums:
         first, second, self.same = self.p.effects(length)
         self.rates_stride, self.stride = self.stride_of(self.p.kernel().rates), self.stride_of(self.p.kernel().coefficients)
         self.quanta[0], self.quanta[1] = quantum(weight * first, synapses), quantum(weight * second, synapses)
+        self.fit_series(length)
+
+    cdef fit_series(self, double length):
+        """Effects in quanta as polynomials, through their values at the zeros of Chebyshev's."""
+        cdef double[::1] x = np.empty(CHUNK)
+        cdef Effects e, fitted
+        cdef int i, k
+        cdef bint close
+        self.series.terms, self.series.middle = 0, 0.5 * length
+        for terms in (6, 8, TERMS) if self.rates_stride == 0 and self.resting == NULL else ():
+            nodes = np.cos((np.arange(terms) + 0.5) * (np.pi / terms))
+            for k in range(terms):
+                x[k] = self.series.middle * (1.0 + nodes[k])
+            self.p.kernel().effects(terms, &x[0], NULL, self.p.coefs, 0, self.quanta, self.same, &e)
+            self.series.terms = terms
+            for i in range(4):
+                values = np.array([e.f[i][k] for k in range(terms)])
+                powers = np.linalg.solve(np.vander(nodes, increasing=True), values) / self.series.middle ** np.arange(terms)
+                for k in range(terms):
+                    self.series.f[i][k] = powers[k]
+            for k in range(CHUNK):
+                x[k] = length * k / (CHUNK - 1)
+                eventsim_series(x[k], &self.series, &fitted, k)
+            self.p.kernel().effects(CHUNK, &x[0], NULL, self.p.coefs, 0, self.quanta, self.same, &e)
+            close = True
+            for i in range(4):
+                for k in range(CHUNK):
+                    close &= fabs(fitted.f[i][k] - e.f[i][k]) < 0.25
+            if close:
+                return
+        self.series.terms = 0
 
     cdef void note_rest(self, Py_ssize_t j, Time now) noexcept nogil:
         cdef uint64_t bit = <uint64_t> 1 << (j & 63)
@@ -95,11 +134,20 @@ cdef class Sums:
 
     def set_dense(self, bint dense):
         """Let each neuron have a place of its own, or one only while it has arrivals."""
+        cdef size_t words
         cdef Py_ssize_t j
         cdef int k
         if dense == self.dense:
             return
         self.dense = dense
+        if dense and self.outside == NULL:
+            words = (self.p.n + 63) >> 6
+            self.panels = <Panel *> aligned_alloc(64, (words + 1) * sizeof(Panel))
+            self.outside = <uint64_t *> malloc((words + 1) * sizeof(uint64_t))
+            if self.panels == NULL or self.outside == NULL:
+                raise MemoryError(f"Windows: no memory for the states of {self.p.n} neurons")
+            memset(self.panels, 0, (words + 1) * sizeof(Panel))
+            memset(self.outside, 0xff, (words + 1) * sizeof(uint64_t))
         for k in range(self.workers):
             self.pools[k].first, self.pools[k].dense = <int32_t> min(k * self.share, self.p.n), dense
             if dense and reserve(&self.pools[k], max(min(self.share, self.p.n - self.pools[k].first), 1)):
@@ -108,6 +156,24 @@ cdef class Sums:
                 memset(self.pools[k].sums, 0, self.pools[k].capacity * sizeof(Sum))
         for j in range(self.p.n):
             self.place[j] = <int32_t> (j % self.share + 1) if dense else 0
+
+    cdef void leave(self, Py_ssize_t j, Time at) noexcept nogil:
+        """Let a neuron live in its row; its state is that of a time."""
+        self.p.kernel().leave(&self.panels[j >> 6], j & 63, <double *> self.p.row(j))
+        self.p.row(j).at = at
+        self.outside[j >> 6] |= <uint64_t> 1 << (j & 63)
+
+    cdef void leave_all(self, Time at) noexcept nogil:
+        cdef Py_ssize_t word, j
+        cdef uint64_t bits
+        for word in range((self.p.n + 63) >> 6 if self.outside != NULL else 0):
+            bits = ~self.outside[word]
+            while bits:
+                j = 64 * word + lowest(bits)
+                bits &= bits - 1
+                if j < self.p.n:
+                    self.leave(j, at)
+            self.outside[word] = ~<uint64_t> 0
 
     def stride_of(self, int m):
         coef = self.p.coef[:, :m]

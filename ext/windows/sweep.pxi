@@ -25,48 +25,112 @@ cdef Window window_of(Worker w, Sums s) noexcept nogil:
 
 cdef void step_all(Worker w, Sums s, Population p) noexcept nogil:
     """Take own neurons of a population to the end of the window, but for those that may spike in it."""
-    cdef Plan *plan = w.plan
     cdef Window window = window_of(w, s)
     cdef Lot lots[2]                # one is filled and fetched while the other waits
-    cdef Lot *lot = lots
     cdef Py_ssize_t word
     cdef Py_ssize_t begin = min(s.share * w.index, p.n + 63) >> 6, end = min(s.share * (w.index + 1), p.n + 63) >> 6
-    cdef uint64_t bits, touched, held
-    cdef int32_t j
-    if not s.dense and reserve(&s.pools[w.index], 1):
-        w.fail(NO_MEMORY, -1, plan.start)
-        return
+    cdef uint64_t touched, bits
     lots[0].n = lots[1].n = 0
     lots[0].alone = lots[1].alone = NULL
-    for word in range(begin, end):
-        touched = s.touched[word]
-        if s.dense:
-            touched = ~<uint64_t> 0 >> (64 - min(p.n - 64 * word, 64))
-        bits = touched | s.looks[word]
-        if s.lonely:
-            s.marks[2 * word] = s.marks[2 * word + 1] = 0
-        if bits == 0:
-            continue
-        s.touched[word] = s.looks[word] = 0
-        held = bits & s.exact[word]         # by arrivals that are not summed
-        bits ^= held
-        while held:
-            drop_sum(w, s, 64 * word + lowest(held))
-            held &= held - 1
-        while bits:
-            j = <int32_t> (64 * word + lowest(bits))
-            bits &= bits - 1
-            fetch_state(p, j)
-            prefetch(&plan.seats[p.first + j])
-            lot.ids[lot.n], lot.commit[lot.n] = j, touched >> (j & 63) & 1
-            lot.n += 1
-            if lot.n == CHUNK:
-                lot = &lots[lot == lots]
-                step_lot(w, s, p, lot, &window)
-    step_lot(w, s, p, &lots[lot == lots], &window)
-    step_lot(w, s, p, lot, &window)
-    if not s.dense:
+    if s.dense:
+        for word from begin <= word < end by BLOCK:
+            step_block(w, s, p, word, min(word + BLOCK, end), lots, &window)
+    elif reserve(&s.pools[w.index], 1):
+        w.fail(NO_MEMORY, -1, w.plan.start)
+        return
+    else:
+        for word in range(begin, end):
+            if s.lonely:
+                s.marks[2 * word] = s.marks[2 * word + 1] = 0
+            touched = s.touched[word]
+            bits = touched | s.looks[word]
+            if bits == 0:
+                continue
+            s.touched[word] = s.looks[word] = 0
+            put_in_lots(w, s, p, word, drop_exact(w, s, word, bits), touched, lots, &window)
         s.pools[w.index].n = 1
+    step_lot(w, s, p, &lots[1], &window)
+    step_lot(w, s, p, &lots[0], &window)
+
+cdef inline uint64_t drop_exact(Worker w, Sums s, Py_ssize_t word, uint64_t bits) noexcept nogil:
+    """Of some neurons, those that have no arrivals which are not summed; what the others have among the sums is dropped."""
+    cdef uint64_t held = bits & s.exact[word]
+    bits ^= held
+    while held:
+        drop_sum(w, s, 64 * word + lowest(held))
+        held &= held - 1
+    return bits
+
+cdef inline void put_in_lots(Worker w, Sums s, Population p, Py_ssize_t word, uint64_t bits, uint64_t commit, Lot *lots,
+                             const Window *window) noexcept nogil:
+    """Fetch neurons that live in rows; when a lot is full the one before is taken on."""
+    cdef Lot *lot = &lots[0]
+    cdef int32_t j
+    while bits:
+        j = <int32_t> (64 * word + lowest(bits))
+        bits &= bits - 1
+        fetch_state(p, j)
+        prefetch(&w.plan.seats[p.first + j])
+        lot.ids[lot.n], lot.commit[lot.n] = j, commit >> (j & 63) & 1
+        lot.n += 1
+        if lot.n == CHUNK:
+            step_lot(w, s, p, &lots[1], window)
+            lots[1] = lot[0]
+            lot.n = 0
+
+# Where all neurons are taken through every window their states stand side by side in panels, and nothing is looked up. A neuron
+# leaves its panel for its row when it may spike, and comes back when it does not rest any more.
+
+cdef void step_block(Worker w, Sums s, Population p, Py_ssize_t begin, Py_ssize_t end, Lot *lots, const Window *window) noexcept nogil:
+    """Words of neurons, few enough for their sums and states to stay in the cache."""
+    cdef uint64_t fails[BLOCK]
+    cdef uint64_t own, bits
+    cdef Py_ssize_t word, j
+    cdef Sum *sums = s.pools[w.index].sums + 1 - s.pools[w.index].first
+    cdef bint panels = p.kernel().panel != NULL and not w.engine.traced[p.index] and not w.plan.proving
+    drive_all(w, s, p.index, min(64 * end, p.n))
+    for word in range(begin, end):
+        if s.outside[word]:
+            come_back(w, s, p, word, panels)
+    if panels:
+        p.kernel().panel(min(64 * end, p.n) - 64 * begin, s.panels + begin, p.coefs + s.stride * 64 * begin, s.stride, s.same,
+                         sums + 64 * begin, window, fails)
+    for word in range(begin, end):
+        own = ~<uint64_t> 0 >> (64 - min(p.n - 64 * word, 64))
+        bits = (fails[word - begin] | s.exact[word]) & own & ~s.outside[word] if panels else 0
+        while bits:
+            j = 64 * word + lowest(bits)
+            bits &= bits - 1
+            s.leave(j, w.plan.start)
+            w.touch(p, j)
+            take_exactly(w, s, j)
+        bits = s.outside[word] & own
+        if bits == 0:
+            memset(&sums[64 * word], 0, CHUNK * sizeof(Sum))
+        else:
+            clear_sums(sums + 64 * word, own & ~bits)
+        put_in_lots(w, s, p, word, drop_exact(w, s, word, bits), own, lots, window)
+        s.looks[word] = 0
+
+cdef inline void clear_sums(Sum *sums, uint64_t bits) noexcept nogil:
+    while bits:
+        memset(&sums[lowest(bits)], 0, sizeof(Sum))
+        bits &= bits - 1
+
+cdef void come_back(Worker w, Sums s, Population p, Py_ssize_t word, bint panels) noexcept nogil:
+    """Neurons that do not rest go back to their panel; their rows come to the beginning of the window in any case."""
+    cdef uint64_t bits = s.outside[word] & (~<uint64_t> 0 >> (64 - min(p.n - 64 * word, 64)))
+    cdef Py_ssize_t j
+    while bits:
+        j = 64 * word + lowest(bits)
+        bits &= bits - 1
+        if before(w.plan.start, p.row(j).free):
+            continue
+        if before(p.row(j).at, w.plan.start):
+            p.advance(p.row(j), p.q(j), w.plan.start)
+        if panels:
+            p.kernel().enter(&s.panels[word], j & 63, <const double *> p.row(j))
+            s.outside[word] &= ~(<uint64_t> 1 << (j & 63))
 
 cdef void step_lot(Worker w, Sums s, Population p, Lot *lot, const Window *window) noexcept nogil:
     cdef uint8_t fails[CHUNK]

@@ -30,6 +30,7 @@ cdef void emit(Worker w) noexcept nogil:
     w.looks = slot.neurons.n
     w.touched.n = w.hung.n = w.visits.n = w.shadows.n = 0
     w.recollecting = False
+    begin_drives(w)
     w.whole = same(w.limit, w.start_of(w.window + 1))
     w.end_offset = elapsed(at_time(w.plan.start.epoch, 0.0), w.limit)
     ring_all(w, &slot.sources, sources, 0)
@@ -65,14 +66,10 @@ cdef void sweep(Worker w, int32_t rank) noexcept nogil:
     """Population by population, so that its sums stay in the cache: what is left is added up, and neurons with sums come to the
     end of the window, but for those that may spike in it: their arrivals are looked up."""
     cdef Plan *plan = w.plan
-    cdef Background *drives = <Background *> w.drives.data
-    cdef Py_ssize_t k, i
+    cdef Py_ssize_t k
     for k in range(w.engine.traced.shape[0]):
         if plan.sums[k] != NULL and plan.rank[k] == rank:
             add_segments(w, <Population> w.engine.population[k], <Sums> plan.sums[k])
-            for i in range(w.drives.n):
-                if (<Rows> drives[i].rows).post.index == k:
-                    drive(w, &drives[i])
             step_all(w, <Sums> plan.sums[k], <Population> w.engine.population[k])
     if w.recollecting:
         recollect_all(w, rank)
@@ -106,7 +103,7 @@ cdef void exchange_spikes(Windows windows) noexcept nogil:
         qsort(windows.engine.spikes.data + 3 * recorded, windows.engine.spikes.n - recorded, 3 * sizeof(double), by_time)
     if windows.taped.n and splice(windows.engine.tape, &windows.taped):
         (<Worker> windows.worker[0]).fail(NO_MEMORY, -1, windows.plan.limit)
-    windows.engine.now = windows.plan.limit
+    windows.engine.now = windows.plan.reached = windows.plan.limit
     judge_all(windows)
     if windows.code == REACHED and (windows.quota <= 0 or windows.plan.window > RENUMBER):
         windows.code = PAUSED

@@ -203,6 +203,7 @@ cdef class Windows:
     cdef void inject(self, Time t) noexcept nogil:
         """The steps of injected currents that are due at t; no alarm rings before."""
         cdef Py_ssize_t k
+        self.leave_panels()
         while self.code == REACHED and self.engine.flights.n and not before(t, self.engine.flights.heap[0].arrival):
             self.code = self.engine.step(<Population> self.engine.population[self.engine.flights.heap[0].projection],
                                          self.engine.flights.heap[0], t)
@@ -211,6 +212,13 @@ cdef class Windows:
         self.engine.n_touched = 0
         self.engine.now = t
         judge_all(self)
+
+    cdef void leave_panels(self) noexcept nogil:
+        """Let all neurons live in their rows, as they are after the last window."""
+        cdef Py_ssize_t k
+        for k in range(self.engine.traced.shape[0]):
+            if self.plan.sums[k] != NULL:
+                (<Sums> self.plan.sums[k]).leave_all(self.plan.reached)
 
     cdef void settle(self, Population p, Py_ssize_t j) noexcept nogil:
         """After a step of neuron j's injected current."""
@@ -231,12 +239,13 @@ cdef class Windows:
         """Find out how synapses are to be dealt with. The first time it looks at all of them."""
         for rows in self.engine.projections:
             (<Rows> rows).look_at_order()
+            (<Rows> rows).series = NULL
             (<Rows> rows).summed = self.plan.sums[rows.post.index] != NULL and rows.port == 0
             (<Rows> rows).visited = ((<Rows> rows).summed and rows.shortest > 0.0
                                      and rows.segment(self.longest) >= LONG_SEGMENT)
         for sums in self.sums:
             rows = [r for r in self.engine.projections if (<Rows> r).post is sums.p and (<Rows> r).summed]
-            sums.set_dense(poisson_arrivals(self.engine, sums.p) * self.longest > DENSE * sums.p.n)
+            sums.set_dense(is_driven(self.engine, sums.p, self.longest))
             sums.set_quanta(max([r.largest for r in rows], default=0.0), self.longest, sum(r.in_degree for r in rows))
             (<Sums> sums).lonely = not sums.dense and not any((<Rows> r).visited for r in rows)
 
@@ -260,7 +269,7 @@ cdef class Windows:
         cdef Plan *plan = &self.plan
         cdef Worker worker
         self.survey()
-        self.opened = self.engine.spikes.n
+        self.opened, plan.reached = self.engine.spikes.n, at_time(epoch, offset)
         start_drives(self)
         plan.lonely = any((<Sums> sums).lonely for sums in self.sums)
         plan.restless = bool(self.lagging) or any((<Sums> sums).dense for sums in self.sums)
@@ -319,6 +328,7 @@ cdef class Windows:
                 self.engine.flights.push(<Flight *> w.flights.data + k)
             w.flights.n = w.settled = w.held.n = w.held_spikes.n = 0
             w.window = -1
+        self.leave_panels()
         for sums in self.sums:
             if sums.dense:
                 self.set_alarms((<Sums> sums).p)
