@@ -33,7 +33,7 @@ cdef enum:
     TOGETHER = 16               # synapses of a row for which memory is fetched
     BLOCK = 16                  # words of neurons that are taken through a window together
     SEGMENTS = 32               # segments of rows whose effects are computed together
-    LONG_SEGMENT = 4            # a spike with so many arrivals in a window is not sent, but visited in each
+    LONG_SEGMENT = 6            # a spike with so many arrivals in a window is not sent, but visited in each
     MANY = 8                    # arrivals at a neuron in a window
     RENUMBER = 1 << 30          # windows after which they are counted from 0 again
     FINEST = 20                 # a window is no shorter than 2**-20 ms
