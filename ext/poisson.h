@@ -318,7 +318,7 @@ static int eventsim_poisson_stretch(PoissonSources *p, PoissonStretch *t)
 }
 
 /* Begin with the first cells of a stretch, of n sources, SIDE at most; returns in how many it lies. */
-LANES int64_t eventsim_poisson_first(const PoissonSources *p, const PoissonStretch *t, int64_t first, int64_t n, PoissonBlock *b)
+INLINE int64_t poisson_first(const PoissonSources *p, const PoissonStretch *t, int64_t first, int64_t n, PoissonBlock *b)
 {
     const PoissonLaws *laws = p->laws + (p->alike ? 0 : first / SIDE);
     const int64_t lanes = p->alike ? 1 : SIDE;
@@ -354,8 +354,8 @@ INLINE double lane_within(double epoch, double offset, double from, double from_
 }
 
 /* Draw the events of block 0 of each cell, or of block 1 of those that have more, and see which are due. */
-INLINE void poisson_block(const PoissonSources *p, const PoissonStretch *t, int64_t first, PoissonBlock *restrict b, int later,
-                          const double level[WORDS][SIDE], int whole, int on_grid)
+INLINE void poisson_any_block(const PoissonSources *p, const PoissonStretch *t, int64_t first, PoissonBlock *restrict b, int later,
+                              const double level[WORDS][SIDE], int whole, int on_grid)
 {
     const uint64_t law = p->law + (uint64_t)p->step, id = p->id + (uint64_t)first;
     double place[WORDS][SIDE], epoch[SIDE], begin[SIDE], grid[SIDE];
@@ -394,20 +394,19 @@ INLINE void poisson_block(const PoissonSources *p, const PoissonStretch *t, int6
     }
 }
 
-LANES void eventsim_poisson_block(const PoissonSources *p, const PoissonStretch *t, int64_t first, PoissonBlock *b)
+INLINE void poisson_block(const PoissonSources *p, const PoissonStretch *t, int64_t first, PoissonBlock *b)
 {
     const double(*level)[SIDE] = p->laws[p->alike ? 0 : first / SIDE].level;
     if (b->whole)
-        poisson_block(p, t, first, b, 0, level, 1, 0);
+        poisson_any_block(p, t, first, b, 0, level, 1, 0);
     else if (!p->on_grid)
-        poisson_block(p, t, first, b, 0, level, 0, 0);
+        poisson_any_block(p, t, first, b, 0, level, 0, 0);
     else
-        poisson_block(p, t, first, b, 0, level, 0, 1);
+        poisson_any_block(p, t, first, b, 0, level, 0, 1);
 }
 
 /* The same for block 1 of the cells that have one; what they have beyond it is left to eventsim_poisson_rest. */
-LANES void eventsim_poisson_second(const PoissonSources *p, const PoissonStretch *t, int64_t first, const PoissonBlock *all,
-                                   PoissonBlock *b)
+INLINE void poisson_second(const PoissonSources *p, const PoissonStretch *t, int64_t first, const PoissonBlock *all, PoissonBlock *b)
 {
     const PoissonLaws *laws = p->laws + (p->alike ? 0 : first / SIDE);
     double level[WORDS][SIDE];
@@ -428,9 +427,9 @@ LANES void eventsim_poisson_second(const PoissonSources *p, const PoissonStretch
             level[i][j] = laws->level[WORDS + i][k];
     }
     if (p->on_grid)
-        poisson_block(p, t, first, b, 1, level, 0, 1);
+        poisson_any_block(p, t, first, b, 1, level, 0, 1);
     else
-        poisson_block(p, t, first, b, 1, level, 0, 0);
+        poisson_any_block(p, t, first, b, 1, level, 0, 0);
 }
 
 /* The events beyond block 1 of cell j: writes x, and returns how many. */
@@ -453,6 +452,18 @@ static int eventsim_poisson_rest(const PoissonSources *p, const PoissonStretch *
         x[found++] = t->until_offset - ((e - t->until) + o);
     }
     return found;
+}
+
+LANES int64_t eventsim_poisson_first(const PoissonSources *p, const PoissonStretch *t, int64_t first, int64_t n, PoissonBlock *b)
+{
+    return poisson_first(p, t, first, n, b);
+}
+
+LANES void eventsim_poisson_blocks(const PoissonSources *p, const PoissonStretch *t, int64_t first, PoissonBlock *b,
+                                   PoissonBlock *second)
+{
+    poisson_block(p, t, first, b);
+    poisson_second(p, t, first, b, second);
 }
 
 /* The times of all events of source s in a stretch, on a grid when they happen, in no order: no more than `room` of them, from

@@ -33,9 +33,8 @@ cdef extern from "poisson.h" nogil:
                                double interval, RateSteps steps, int64_t column)
     int eventsim_poisson_stretch(PoissonSources *p, PoissonStretch *t)
     int64_t eventsim_poisson_first(const PoissonSources *p, const PoissonStretch *t, int64_t first, int64_t n, PoissonBlock *b)
-    void eventsim_poisson_block(const PoissonSources *p, const PoissonStretch *t, int64_t first, PoissonBlock *b)
-    void eventsim_poisson_second(const PoissonSources *p, const PoissonStretch *t, int64_t first, const PoissonBlock *all,
-                                 PoissonBlock *b)
+    void eventsim_poisson_blocks(const PoissonSources *p, const PoissonStretch *t, int64_t first, PoissonBlock *b,
+                                 PoissonBlock *second)
     int eventsim_poisson_rest(const PoissonSources *p, const PoissonStretch *t, int64_t first, int64_t j, const PoissonBlock *b,
                               double *x)
     int64_t eventsim_poisson_list(const PoissonSources *p, const PoissonStretch *t, int64_t s, int64_t room, double *next,

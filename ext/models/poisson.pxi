@@ -117,8 +117,7 @@ cdef class PoissonPopulation(Population):
         while eventsim_poisson_stretch(&p, &t):
             for first in range(0, self.n, SIDE):
                 for _ in range(eventsim_poisson_first(&p, &t, first, min(self.n - first, SIDE), &block)):
-                    eventsim_poisson_block(&p, &t, first, &block)
-                    eventsim_poisson_second(&p, &t, first, &block, &second)
+                    eventsim_poisson_blocks(&p, &t, first, &block, &second)
                     found += [(block.x[k][j], first + j) for k in range(1, WORDS) for j in range(block.n) if block.due[k][j]]
                     found += [(second.x[k][j], first + second.source[j])
                               for k in range(WORDS) for j in range(second.n) if second.due[k][j]]

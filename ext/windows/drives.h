@@ -25,8 +25,8 @@ typedef struct {                        /* the targets of SIDE sources, one each
 } Driven;
 
 /* add up, for each source, one event if it is due */
-LANES void eventsim_add_due(int64_t n, const double *weight, const double *due, const Effects *e, int64_t *restrict membrane,
-                            int64_t *restrict current, int64_t *restrict counts)
+INLINE void add_due(int64_t n, const double *weight, const double *due, const Effects *e, int64_t *restrict membrane,
+                    int64_t *restrict current, int64_t *restrict counts)
 {
     int64_t j;
     for (j = 0; j < WHOLE(n); j++) {
@@ -37,6 +37,19 @@ LANES void eventsim_add_due(int64_t n, const double *weight, const double *due, 
     }
 }
 
+/* of an even number of terms; even and odd powers apart, for the sake of shorter chains */
+INLINE double polynomial(const double *f, int terms, double y)
+{
+    const double z = y * y;
+    double even = f[terms - 2], odd = f[terms - 1];
+    int k;
+    _Pragma("GCC unroll 8") for (k = terms - 4; k >= 0; k -= 2) {
+        even = even * z + f[k];
+        odd = odd * z + f[k + 1];
+    }
+    return even + odd * y;
+}
+
 /* The same with effects by series. */
 INLINE void series_of_due(int64_t n, const double *weight, const double *due, const double *x, double middle, const double *f,
                           const double *g, int terms, int64_t *restrict membrane, int64_t *restrict current,
@@ -45,20 +58,14 @@ INLINE void series_of_due(int64_t n, const double *weight, const double *due, co
     int64_t j;
     for (j = 0; j < WHOLE(n); j++) {
         const double w = due[j] * weight[j], y = x[j] - middle;
-        double p = f[terms - 1], q = g[terms - 1];
-        int k;
-        _Pragma("GCC unroll 16") for (k = terms - 2; k >= 0; k--) {
-            p = p * y + f[k];
-            q = q * y + g[k];
-        }
-        membrane[j] += in_quanta(w * p);
-        current[j] += in_quanta(w * q);
+        membrane[j] += in_quanta(w * polynomial(f, terms, y));
+        current[j] += in_quanta(w * polynomial(g, terms, y));
         counts[j] += in_quanta(due[j]);
     }
 }
 
-LANES void eventsim_add_series(int64_t n, const double *weight, const double *due, const double *x, const Series *s,
-                               int64_t *membrane, int64_t *current, int64_t *counts)
+INLINE void add_series(int64_t n, const double *weight, const double *due, const double *x, const Series *s,
+                       int64_t *restrict membrane, int64_t *restrict current, int64_t *restrict counts)
 {
     const double *f = s->f[weight[0] < 0.0 ? 2 : 0], *g = s->f[weight[0] < 0.0 ? 3 : 1];
     if (s->terms == 6)
@@ -72,7 +79,7 @@ LANES void eventsim_add_series(int64_t n, const double *weight, const double *du
 typedef struct { int64_t membrane[SIDE], current[SIDE], counts[SIDE]; } DrivenSums;
 
 /* The effects of n events of the given sources. */
-static inline void effects_of_events(int64_t n, const int32_t *source, double *x, const Kernel *kernel, const Driven *d, Effects *e)
+INLINE void effects_of_events(int64_t n, const int32_t *source, double *x, const Kernel *kernel, const Driven *d, Effects *e)
 {
     for (int64_t j = 0; d->longest && j < n; j++)
         x[j] = x[j] < d->longest[source[j]] ? x[j] : d->longest[source[j]];
@@ -82,16 +89,11 @@ static inline void effects_of_events(int64_t n, const int32_t *source, double *x
 /* The effects of one event by series: as a visit of its row must have them, too. */
 static void eventsim_series(double x, const Series *s, Effects *e, int64_t k)
 {
-    const double y = x - s->middle;
-    for (int i = 0; i < 4; i++) {
-        double p = s->f[i][s->terms - 1];
-        for (int j = s->terms - 2; j >= 0; j--)
-            p = p * y + s->f[i][j];
-        e->f[i][k] = p;
-    }
+    for (int i = 0; i < 4; i++)
+        e->f[i][k] = polynomial(s->f[i], s->terms, x - s->middle);
 }
 
-static inline void add_event(int32_t source, int64_t k, const Driven *d, const Effects *e, DrivenSums *s)
+INLINE void add_event(int32_t source, int64_t k, const Driven *d, const Effects *e, DrivenSums *s)
 {
     const double w = d->weight[source];
     const int inhibits = w < 0.0;
@@ -101,7 +103,7 @@ static inline void add_event(int32_t source, int64_t k, const Driven *d, const E
 }
 
 /* the events of block 1 of some sources, added up first apart */
-static void add_second(const PoissonBlock *b, const Driven *d, DrivenSums *s)
+INLINE void add_second(const PoissonBlock *b, const Driven *d, DrivenSums *s)
 {
     double weight[SIDE];
     DrivenSums more = {{0}, {0}, {0}};
@@ -109,7 +111,7 @@ static void add_second(const PoissonBlock *b, const Driven *d, DrivenSums *s)
     for (j = 0; j < WHOLE(b->n); j++)
         weight[j] = d->weight[b->source[j]];
     for (i = 0; i < WORDS; i++)
-        eventsim_add_series(b->n, weight, b->due[i], b->x[i], d->series, more.membrane, more.current, more.counts);
+        add_series(b->n, weight, b->due[i], b->x[i], d->series, more.membrane, more.current, more.counts);
     for (j = 0; j < b->n; j++) {
         s->membrane[b->source[j]] += more.membrane[j];
         s->current[b->source[j]] += more.current[j];
@@ -119,23 +121,23 @@ static void add_second(const PoissonBlock *b, const Driven *d, DrivenSums *s)
 
 /* Draw the events of n sources, SIDE at most, from source `first` on, and add up what they do; count them for each source, and
  * return how many they are. */
-static int64_t eventsim_drive(const PoissonSources *p, const PoissonStretch *t, int64_t first, int64_t n, const Kernel *kernel,
-                              const Driven *d, int64_t *counts)
+LANES int64_t eventsim_drive(const PoissonSources *p, const PoissonStretch *t, int64_t first, int64_t n, const Kernel *kernel,
+                             const Driven *d, int64_t *restrict counts)
 {
     PoissonBlock block, second;
     DrivenSums s = {{0}, {0}, {0}};
     Effects e;
     double x[MOST];
-    int64_t cells = eventsim_poisson_first(p, t, first, n, &block), total = 0, i, j, k, m;
+    int64_t cells = poisson_first(p, t, first, n, &block), total = 0, i, j, k, m;
     for (; cells > 0; cells--) {
-        eventsim_poisson_block(p, t, first, &block);
+        poisson_block(p, t, first, &block);
         for (i = 1; i < WORDS && d->series; i++)
-            eventsim_add_series(n, d->weight, block.due[i], block.x[i], d->series, s.membrane, s.current, s.counts);
+            add_series(n, d->weight, block.due[i], block.x[i], d->series, s.membrane, s.current, s.counts);
         for (i = 1; i < WORDS && !d->series; i++) {
             effects_of_events(n, block.source, block.x[i], kernel, d, &e);
-            eventsim_add_due(n, d->weight, block.due[i], &e, s.membrane, s.current, s.counts);
+            add_due(n, d->weight, block.due[i], &e, s.membrane, s.current, s.counts);
         }
-        eventsim_poisson_second(p, t, first, &block, &second);
+        poisson_second(p, t, first, &block, &second);
         if (second.n && d->series)
             add_second(&second, d, &s);
         for (i = 0; second.n && !d->series && i < WORDS; i++) {
