@@ -165,6 +165,7 @@ def _restore(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Simulatio
         rows, old = cores[i].state.copy(), arrays[f"engine/state{i}"]
         rows[:, : _core.HEAD_WIDTH] = old[:, : _core.HEAD_WIDTH]
         arrays[f"engine/state{i}"] = rows
+        arrays[f"engine/trace{i}"] = np.empty((0, 1 + rows.shape[1]))
     engine.restore(group("engine/"))
     for i in changed:
         cores[i].restart(*header["time"])

@@ -1,4 +1,4 @@
-/* exp, expm1, log and log1p as plain arithmetic, good to 2 ulp.
+/* exp, expm1 and log1p as plain arithmetic, good to 2 ulp.
  *
  * libm's differ between machines, and no vector version of them gives the bits of the scalar one. These are polynomials
  * without branches: a loop around them becomes vector code, and as there is no fast-math and no contraction every width
@@ -81,12 +81,6 @@ INLINE double lane_log1p(double x)      /* x > -1 */
 {
     double u = 1.0 + x, lost = x < 1.0 ? x - (u - 1.0) : 1.0 - (u - x), k, less, f = log_parts(u, &k, &less);
     return k * 6.93147180369123816490e-01 + ((f - less) + (k * 1.90821492927058770002e-10 + lost / u));
-}
-
-INLINE double lane_log(double x)        /* x > 0, not subnormal, finite */
-{
-    double k, less, f = log_parts(x, &k, &less);
-    return k * 6.93147180369123816490e-01 + (f + (k * 1.90821492927058770002e-10 - less));
 }
 
 /* `later` of time.pxi, without branches */

@@ -41,7 +41,6 @@ cdef extern from "poisson.h" nogil:
                                   double *stop, double (*time)[2])
     double lane_multiple(double t, double grid)
     void lane_put_off(double *epoch, double *offset, double grid)
-    double lane_log(double x)
     void threefry(const uint64_t *key, const uint64_t *counter, uint64_t *out)
     enum:
         SIDE

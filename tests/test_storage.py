@@ -581,6 +581,31 @@ def test_a_newer_format_says_so(saved, monkeypatch):
     refused(path, r"load: .* was written by version 9.9.9 in a newer format; upgrade eventsim")
 
 
+def test_poisson_sources_of_an_older_format_go_on(tmp_path):
+    """Until format 2 their rows had the time of the last event and a number; they get new trains, all else stays."""
+    net = es.Network()
+    source, cell = net.add("source", 50, es.Poisson(rate=2000.0)), net.add("cell", 2, es.LIF())
+    net.connect(source, cell, weight=2.0, delay=1.5)
+    sim = es.Simulation(net, seed=1)
+    sim.run(5.3)
+    sim.save(tmp_path / "sim")
+    with np.load(tmp_path / "sim") as file:
+        arrays = {k: v for k, v in file.items() if k != "header"}
+        header = json.loads(bytes(file["header"])) | {"format": 2}
+    for name in (k for k in arrays if k.endswith("/state0")):
+        arrays[name] = np.ascontiguousarray(arrays[name][:, :5])
+    arrays["engine/trace0"] = np.empty((0, 6))
+    del header["hash"]
+    header["hash"] = storage._digest(header, arrays)
+    with open(tmp_path / "old", "wb") as file:
+        np.savez(file, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **arrays)
+    old = es.load(tmp_path / "old")
+    assert old.time == sim.time and np.array_equal(old.get(cell, "V_m"), sim.get(cell, "V_m"))
+    assert np.array_equal(old._engine.flights.dump(), sim._engine.flights.dump())
+    t, _ = old.run(100.0).spikes("source")
+    assert abs(len(t) - 10_000) < 4 * np.sqrt(10_000) and t.min() > 5.3
+
+
 def test_nothing_in_a_file_is_executed(tmp_path):
     class Bomb:
         def __reduce__(self):

@@ -1,4 +1,4 @@
-# Poisson sources: exact real-valued times, counter-based, so that a train depends on the seed and its neuron alone.
+# Poisson sources: exact real-valued times, which depend on the seed and the neuron alone (poisson.h).
 
 cdef struct PoissonState:
     Neuron head                         # head.at: what holds now holds from here on, by the events' own times
@@ -151,10 +151,6 @@ def threefry_block(const uint64_t[::1] key, const uint64_t[::1] counter):
     cdef uint64_t[::1] words = np.empty(4, np.uint64)
     threefry(&key[0], &counter[0], &words[0])
     return np.asarray(words)
-
-def plain_log(const double[::1] x):
-    """The logarithm of elementary.h."""
-    return np.array([lane_log(x[k]) for k in range(len(x))])
 
 
 class Poisson(Model):
