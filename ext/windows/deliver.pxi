@@ -59,8 +59,7 @@ cdef void add_arrivals(Worker w, Population p, Sums s, Arrivals *all) noexcept n
     if not s.dense and reserve(&s.pools[w.index], CHUNK + 1):
         w.fail(NO_MEMORY, -1, w.plan.start)
         return
-    add_effects(all.n, all.target, NULL, all.weight, 1, &e, -1, 0, <int32_t> p.n, s.place, &s.pools[w.index], s.touched,
-                &nobody)
+    add_effects(all.n, all.target, NULL, all.weight, 1, &e, -1, 0, INT32_MAX, s.place, &s.pools[w.index], s.touched, &nobody)
     all.n = 0
 
 cdef inline void fetch_target(Worker w, const Incoming *arrival) noexcept nogil:
@@ -164,6 +163,8 @@ cdef inline void add_segment(Worker w, Rows rows, Population p, Sums s, int64_t 
                              const double *x) noexcept nogil:
     """Sum synapses from k on, all with effect `one` (-1: each with its own)."""
     cdef int32_t lo = <int32_t> min(s.share * w.index, p.n), hi = <int32_t> min(s.share * (w.index + 1), p.n)
+    if w.n_workers == 1 or rows.at_once:        # all of them are own ones
+        hi = INT32_MAX
     cdef Resting resting
     cdef const float *f32 = rows.weights.f32 + k * rows.weights.stride if rows.weights.f32 != NULL else NULL
     cdef const double *f64 = rows.weights.f64 + k * rows.weights.stride if rows.weights.f64 != NULL else NULL

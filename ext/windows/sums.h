@@ -96,12 +96,12 @@ INLINE int left_out(Resting *resting, int32_t j, int64_t i)
     return 1;
 }
 
-/* n synapses onto targets from lo to hi - 1 (others are skipped); those of no weight touch nobody. Effect `one` is that of all;
- * -1: each has its own. Returns how many there were; room has been reserved. */
+/* n synapses onto targets from lo to hi - 1 (others are skipped: `some`); those of no weight touch nobody. Effect `one` is that of
+ * all; -1: each has its own. Returns how many there were; room has been reserved. */
 #define ADD(NAME, WEIGHT)                                                                                              \
     INLINE int64_t NAME(int64_t n, const int32_t *target, const WEIGHT *weight, int64_t stride, const Effects *e,      \
-                        int64_t one, int dense, int32_t lo, int32_t hi, int32_t *place, Pool *pool, uint64_t *touched, \
-                        Resting *resting)                                                                              \
+                        int64_t one, int dense, int some, int32_t lo, int32_t hi, int32_t *place, Pool *pool,         \
+                        uint64_t *touched, Resting *resting)                                                                              \
     {                                                                                                                  \
         int64_t i, count = 0, used = pool->n;                                                                          \
         Sum *own = pool->sums + 1 - pool->first;                                                                       \
@@ -111,7 +111,7 @@ INLINE int left_out(Resting *resting, int32_t j, int64_t i)
             const int inhibits = w < 0.0;                                                                              \
             const int64_t k = one < 0 ? i : one;                                                                       \
             int64_t *v;                                                                                                \
-            if ((uint32_t)(j - lo) >= (uint32_t)(hi - lo))                                                             \
+            if (some && (uint32_t)(j - lo) >= (uint32_t)(hi - lo))                                                     \
                 continue;                                                                                              \
             count++;                                                                                                   \
             if (w == 0.0 || left_out(resting, j, i))                                                                   \
@@ -127,7 +127,7 @@ ADD(add_floats, float)
 ADD(add_doubles, double)
 
 /* the same, all of one weight and arriving at once: then the effects are the same, too */
-INLINE int64_t add_alike(int64_t n, const int32_t *target, double w, const Effects *e, int64_t one, int dense, int32_t lo,
+INLINE int64_t add_alike(int64_t n, const int32_t *target, double w, const Effects *e, int64_t one, int dense, int some, int32_t lo,
                          int32_t hi, int32_t *place, Pool *pool, uint64_t *touched, Resting *resting)
 {
     const int inhibits = w < 0.0;
@@ -137,7 +137,7 @@ INLINE int64_t add_alike(int64_t n, const int32_t *target, double w, const Effec
     for (i = 0; i < n; i++) {
         const int32_t j = target[i];
         int64_t *v;
-        if ((uint32_t)(j - lo) >= (uint32_t)(hi - lo))
+        if (some && (uint32_t)(j - lo) >= (uint32_t)(hi - lo))
             continue;
         count++;
         if (left_out(resting, j, i))
@@ -151,13 +151,13 @@ INLINE int64_t add_alike(int64_t n, const int32_t *target, double w, const Effec
 }
 
 /* the same with what is known beforehand spelt out, each a loop of its own */
-#define ADDED(DENSE)                                                                                                   \
+#define ADDED(DENSE, SOME)                                                                                             \
     (stride == 0 && one >= 0 && first != 0.0                                                                           \
-         ? add_alike(n, target, first, e, one, DENSE, lo, hi, place, pool, touched, resting)                           \
-     : f32 && one < 0 ? add_floats(n, target, f32, stride, e, -1, DENSE, lo, hi, place, pool, touched, resting)        \
-     : f32            ? add_floats(n, target, f32, stride, e, one, DENSE, lo, hi, place, pool, touched, resting)       \
-     : one < 0        ? add_doubles(n, target, f64, stride, e, -1, DENSE, lo, hi, place, pool, touched, resting)       \
-                      : add_doubles(n, target, f64, stride, e, one, DENSE, lo, hi, place, pool, touched, resting))
+         ? add_alike(n, target, first, e, one, DENSE, SOME, lo, hi, place, pool, touched, resting)                     \
+     : f32 && one < 0 ? add_floats(n, target, f32, stride, e, -1, DENSE, SOME, lo, hi, place, pool, touched, resting)  \
+     : f32            ? add_floats(n, target, f32, stride, e, one, DENSE, SOME, lo, hi, place, pool, touched, resting) \
+     : one < 0        ? add_doubles(n, target, f64, stride, e, -1, DENSE, SOME, lo, hi, place, pool, touched, resting) \
+                      : add_doubles(n, target, f64, stride, e, one, DENSE, SOME, lo, hi, place, pool, touched, resting))
 
 static int64_t eventsim_add(int64_t n, const int32_t *target, const float *f32, const double *f64, int64_t stride,
                             const Effects *e, int64_t one, int32_t lo, int32_t hi, int32_t *place, Pool *pool,
@@ -165,7 +165,7 @@ static int64_t eventsim_add(int64_t n, const int32_t *target, const float *f32, 
 {
     const double first = stride ? 0.0 : f32 ? *f32 : *f64;
     resting->n = 0;
-    return pool->dense ? ADDED(1) : ADDED(0);
+    return pool->dense ? (hi == INT32_MAX ? ADDED(1, 0) : ADDED(1, 1)) : (hi == INT32_MAX ? ADDED(0, 0) : ADDED(0, 1));
 }
 
 /* the sums of n neurons with a single arrival each */
@@ -181,24 +181,18 @@ static void eventsim_alone(int64_t n, const double *weight, const Effects *e, Su
     }
 }
 
-/* Which of n synapses, CHUNK at most, have targets whose bits are set? Seldom any. */
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-enum { OTHER_HALF = 1 };
-#else
-enum { OTHER_HALF = 0 };
-#endif
-LANES int64_t eventsim_find(int64_t n, const int32_t *target, const uint64_t *bits, int32_t *at)
+/* Which of n synapses, CHUNK at most, have targets whose bits are set? Seldom any, so that is asked first. */
+static int64_t eventsim_find(int64_t n, const int32_t *target, const uint64_t *bits, int32_t *at)
 {
-    const uint32_t *half = (const uint32_t *)bits;  /* of 32 bits: a vector unit looks up sixteen at a time */
-    uint32_t hit[CHUNK], any = 0;
+    uint64_t any = 0;
     int64_t i, found = 0;
+    for (i = 0; i < n; i++)
+        any |= bits[target[i] >> 6] >> (target[i] & 63);
+    if (!(any & 1))
+        return 0;
     for (i = 0; i < n; i++) {
-        hit[i] = half[(target[i] >> 5) ^ OTHER_HALF] >> (target[i] & 31) & 1;
-        any |= hit[i];
-    }
-    for (i = 0; any && i < n; i++) {
-        at[found] = (int32_t)i;                     /* overwritten by the next one if it is not so */
-        found += hit[i];
+        at[found] = (int32_t)i;                 /* overwritten by the next one if it is not so */
+        found += bits[target[i] >> 6] >> (target[i] & 63) & 1;
     }
     return found;
 }
