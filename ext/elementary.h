@@ -21,10 +21,20 @@
 #define WHOLE(n) (((n) + 7) & ~7)       /* a whole vector costs less than what is left over, one by one */
 #define INLINE static inline __attribute__((always_inline))
 
+INLINE int64_t lane_whole(double x)     /* to the nearest whole number; |x| < 2^51 */
+{
+    const double magic = 6755399441055744.0;                    /* 1.5 * 2^52: adding it rounds to whole numbers */
+    double y = x + magic;
+    int64_t bits, origin;
+    memcpy(&bits, &y, 8);
+    memcpy(&origin, &magic, 8);
+    return bits - origin;
+}
+
 /* x <= 0: scale * (1 + p) = exp(x) */
 INLINE double exp_parts(double x, double *scale)
 {
-    const double magic = 6755399441055744.0;                    /* 1.5 * 2^52: adding it rounds to whole numbers */
+    const double magic = 6755399441055744.0;                    /* as above */
     double n, r, r2, r4, p;
     uint64_t bits;
     x = x > -700.0 ? x : -700.0;

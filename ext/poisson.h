@@ -61,17 +61,6 @@ INLINE double lane_unit(uint64_t word)
     return x - 1.0;
 }
 
-/* |x| < 2^51, a whole number */
-INLINE int64_t lane_whole(double x)
-{
-    const double magic = 6755399441055744.0;
-    double y = x + magic;
-    int64_t bits, origin;
-    memcpy(&bits, &y, 8);
-    memcpy(&origin, &magic, 8);
-    return bits - origin;
-}
-
 typedef struct {
     double length, mean;                /* [ms], a power of two; events expected */
 } Cells;
@@ -432,6 +421,16 @@ INLINE void poisson_second(const PoissonSources *p, const PoissonStretch *t, int
         poisson_any_block(p, t, first, b, 1, level, 0, 0);
 }
 
+/* Does an event of source s, whose own time is given, happen in a stretch? On a grid the time becomes that when it happens. */
+static inline int poisson_happens(const PoissonSources *p, const PoissonStretch *t, int64_t s, double *e, double *o)
+{
+    if (earlier(*e, *o, t->begin, t->begin_offset) || !earlier(*e, *o, t->end, t->end_offset))
+        return 0;
+    if (p->on_grid)
+        lane_put_off(e, o, p->coefficients[s * p->stride + 1]);
+    return !p->on_grid || (!earlier(*e, *o, t->from, t->from_offset) && earlier(*e, *o, t->until, t->until_offset));
+}
+
 /* The events beyond block 1 of cell j: writes x, and returns how many. */
 static int eventsim_poisson_rest(const PoissonSources *p, const PoissonStretch *t, int64_t first, int64_t j, const PoissonBlock *b,
                                  double *x)
@@ -442,14 +441,8 @@ static int eventsim_poisson_rest(const PoissonSources *p, const PoissonStretch *
                                                 p->laws[p->alike ? 0 : first / SIDE].mean[b->source[j]], b->cell[j], place);
     for (i = 2 * WORDS - 1; i < n; i++) {
         eventsim_poisson_time(b->cell[j], place[i], b->length[j], &e, &o);
-        if (earlier(e, o, t->begin, t->begin_offset) || !earlier(e, o, t->end, t->end_offset))
-            continue;
-        if (p->on_grid) {
-            lane_put_off(&e, &o, p->coefficients[s * p->stride + 1]);
-            if (earlier(e, o, t->from, t->from_offset) || !earlier(e, o, t->until, t->until_offset))
-                continue;
-        }
-        x[found++] = t->until_offset - ((e - t->until) + o);
+        if (poisson_happens(p, t, s, &e, &o))
+            x[found++] = t->until_offset - ((e - t->until) + o);
     }
     return found;
 }
@@ -482,13 +475,8 @@ static int64_t eventsim_poisson_list(const PoissonSources *p, const PoissonStret
         for (i = 0; i < k; i++) {
             double e, o;
             eventsim_poisson_time(*next, place[i], length, &e, &o);
-            if (earlier(e, o, t->begin, t->begin_offset) || !earlier(e, o, t->end, t->end_offset))
+            if (!poisson_happens(p, t, s, &e, &o))
                 continue;
-            if (p->on_grid) {
-                lane_put_off(&e, &o, p->coefficients[s * p->stride + 1]);
-                if (earlier(e, o, t->from, t->from_offset) || !earlier(e, o, t->until, t->until_offset))
-                    continue;
-            }
             time[n][0] = e;
             time[n++][1] = o;
         }

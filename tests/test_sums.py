@@ -84,7 +84,32 @@ def scattered(n=200):
     return net
 
 
+def driven(n=150):
+    """Sources that drive: with rates of their own, in steps or on a grid, of weights of both signs or one, onto neurons that are alike
+    or not, onto some of a population, at delays that are no cells."""
+    net = es.Network()
+    changes = [0.0, 2.17, 4.3, 9.0]
+    rates = np.outer([1.0, 2.0, 0.0, 1.0], np.linspace(4000.0, 12_000.0, n))
+    noise = net.add("noise", n, es.Poisson(rate=es.Steps(changes, rates)))
+    some = net.add("some", n - 20, es.Poisson(rate=es.Steps(changes[:2], [9000.0, 14_000.0])))
+    grid = net.add("grid", n, es.Poisson(rate=6000.0, grid=0.1))
+    fly_noise = net.add("fly noise", n, es.Poisson(rate=np.linspace(3000.0, 9000.0, n)))
+    current = es.Steps([0.0, 3.17, 6.0], [0.0, 100.0, 20.0])
+    unlike = es.LIF(tau_m=np.linspace(8.0, 30.0, n), tau_syn_ex=np.linspace(1.0, 4.0, n), tau_syn_in=3.0, I_e=current)
+    cell = net.add("cell", n, unlike, V_m=es.Uniform(-70, -56))
+    jump = net.add("jump", n, es.DeltaLIF(tau_m=12.0, t_ref=0.7), V_m=es.Uniform(-70, -56))
+    fly = net.add("fly", n, es.FlyLIF(t_ref=np.linspace(0.1, 3.0, n)), V_m=es.Uniform(-52, -48))
+    net.connect(noise, cell, es.OneToOne(), weight=es.Uniform(-20, 60), delay=0.37)
+    net.connect(some, jump[10 : n - 10], es.OneToOne(), weight=0.35, delay=1.5)
+    net.connect(grid, jump, es.OneToOne(), weight=-0.1, delay=0.25)
+    net.connect(fly_noise, fly, es.OneToOne(), weight=0.15, delay=0.7)
+    for pre, post, weight in ((cell, jump, 0.3), (jump, fly, 0.5), (fly, cell, es.Normal(10.0, 30.0)), (jump, jump, -0.2)):
+        net.connect(pre, post, es.FixedOutDegree(30), weight=weight, delay=es.Uniform(0.6, 1.5))
+    return net
+
+
 NETWORKS = {
+    "driven": (driven, 10.0),
     "scattered": (scattered, 20.0),
     "freezing": (freezing, 25.0),
     "ranked": (ranked, 20.0),
@@ -156,6 +181,14 @@ def test_same_spikes_and_states_in_lockstep(name):
     spikes, fast = lockstep(build(), T, threads=2)
     assert spikes > 50
     assert fast._windows.exact < 0.2 * fast._engine.synaptic_events
+
+
+def test_sources_drive():
+    """In `driven`, all do."""
+    sim = windowed(driven(), record_spikes=["cell", "jump", "fly"])
+    sim.run(2.0)
+    assert sim._engine.lagging.keys() == {0, 1, 2, 3}
+    assert sim._windows.length == 0.125
 
 
 @pytest.mark.parametrize("length", [0.01, 0.05, 0.3])

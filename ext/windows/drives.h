@@ -31,9 +31,9 @@ INLINE void add_due(int64_t n, const double *weight, const double *due, const Ef
     int64_t j;
     for (j = 0; j < WHOLE(n); j++) {
         const double w = due[j] * weight[j], f = w < 0.0 ? e->f[2][j] : e->f[0][j], g = w < 0.0 ? e->f[3][j] : e->f[1][j];
-        membrane[j] += in_quanta(w * f);
-        current[j] += in_quanta(w * g);
-        counts[j] += in_quanta(due[j]);
+        membrane[j] += lane_whole(w * f);
+        current[j] += lane_whole(w * g);
+        counts[j] += lane_whole(due[j]);
     }
 }
 
@@ -58,9 +58,9 @@ INLINE void series_of_due(int64_t n, const double *weight, const double *due, co
     int64_t j;
     for (j = 0; j < WHOLE(n); j++) {
         const double w = due[j] * weight[j], y = x[j] - middle;
-        membrane[j] += in_quanta(w * polynomial(f, terms, y));
-        current[j] += in_quanta(w * polynomial(g, terms, y));
-        counts[j] += in_quanta(due[j]);
+        membrane[j] += lane_whole(w * polynomial(f, terms, y));
+        current[j] += lane_whole(w * polynomial(g, terms, y));
+        counts[j] += lane_whole(due[j]);
     }
 }
 
@@ -97,8 +97,8 @@ INLINE void add_event(int32_t source, int64_t k, const Driven *d, const Effects 
 {
     const double w = d->weight[source];
     const int inhibits = w < 0.0;
-    s->membrane[source] += in_quanta(w * e->f[2 * inhibits][k]);
-    s->current[source] += in_quanta(w * e->f[2 * inhibits + 1][k]);
+    s->membrane[source] += lane_whole(w * e->f[2 * inhibits][k]);
+    s->current[source] += lane_whole(w * e->f[2 * inhibits + 1][k]);
     s->counts[source]++;
 }
 

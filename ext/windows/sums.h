@@ -26,16 +26,6 @@ typedef struct {                            /* a window, and the size of quanta 
 
 /* ---- adding up */
 
-INLINE int64_t in_quanta(double x)          /* to the nearest; |x| < 2^51 */
-{
-    const double magic = 6755399441055744.0;
-    double y = x + magic;
-    int64_t bits, origin;
-    memcpy(&bits, &y, 8);
-    memcpy(&origin, &magic, 8);
-    return bits - origin;
-}
-
 /* The sums of those neurons that have any in this window, one behind the other, so that they stay in the cache: place[j] is
  * where, 0 if neuron j has none. sums[0] is of nobody, 0. Where nearly all neurons have some, each has its own place for good,
  * and nobody looks it up: `dense`, place[j] = j - first + 1. */
@@ -117,8 +107,8 @@ INLINE int left_out(Resting *resting, int32_t j, int64_t i)
             if (w == 0.0 || left_out(resting, j, i))                                                                   \
                 continue;                                                                                              \
             v = sum_of(j, inhibits, dense, own, place, pool, &used, touched);                                          \
-            v[0] += in_quanta(w * e->f[2 * inhibits][k]);                                                              \
-            v[1] += in_quanta(w * e->f[2 * inhibits + 1][k]);                                                          \
+            v[0] += lane_whole(w * e->f[2 * inhibits][k]);                                                              \
+            v[1] += lane_whole(w * e->f[2 * inhibits + 1][k]);                                                          \
         }                                                                                                              \
         pool->n = used;                                                                                                \
         return count;                                                                                                  \
@@ -131,7 +121,7 @@ INLINE int64_t add_alike(int64_t n, const int32_t *target, double w, const Effec
                          int32_t hi, int32_t *place, Pool *pool, uint64_t *touched, Resting *resting)
 {
     const int inhibits = w < 0.0;
-    const int64_t membrane = in_quanta(w * e->f[2 * inhibits][one]), current = in_quanta(w * e->f[2 * inhibits + 1][one]);
+    const int64_t membrane = lane_whole(w * e->f[2 * inhibits][one]), current = lane_whole(w * e->f[2 * inhibits + 1][one]);
     int64_t i, count = 0, used = pool->n;
     Sum *own = pool->sums + 1 - pool->first;
     for (i = 0; i < n; i++) {
@@ -176,8 +166,8 @@ static void eventsim_alone(int64_t n, const double *weight, const Effects *e, Su
         const int inhibits = weight[i] < 0.0;
         int64_t *v = inhibits ? sums[i].inhibition : sums[i].excitation;
         memset(&sums[i], 0, sizeof(Sum));
-        v[0] = in_quanta(weight[i] * e->f[2 * inhibits][i]);
-        v[1] = in_quanta(weight[i] * e->f[2 * inhibits + 1][i]);
+        v[0] = lane_whole(weight[i] * e->f[2 * inhibits][i]);
+        v[1] = lane_whole(weight[i] * e->f[2 * inhibits + 1][i]);
     }
 }
 

@@ -57,6 +57,7 @@ cdef class Sums:
     cdef Py_ssize_t rates_stride, stride        # of the rows of coefficients; 0: what matters is the same for all neurons
     cdef double quanta[2]                       # see sums.h
     cdef Series series                          # see drives.h
+    cdef tuple fitted                           # and what it was made for
 
     def __cinit__(self, Population p, Py_ssize_t words, int workers):
         cdef Py_ssize_t n = p.n + 64
@@ -93,7 +94,8 @@ cdef class Sums:
         first, second, self.same = self.p.effects(length)
         self.rates_stride, self.stride = self.stride_of(self.p.kernel().rates), self.stride_of(self.p.kernel().coefficients)
         self.quanta[0], self.quanta[1] = quantum(weight * first, synapses), quantum(weight * second, synapses)
-        self.fit_series(length)
+        if self.dense:
+            self.fit_series(length)
 
     cdef fit_series(self, double length):
         """Effects in quanta as polynomials, through their values at the zeros of Chebyshev's."""
@@ -101,6 +103,9 @@ cdef class Sums:
         cdef Effects e, fitted
         cdef int i, k
         cdef bint close
+        if self.fitted is not None and self.fitted[0] is self.p.coef and self.fitted[1:] == (length, self.quanta[0], self.quanta[1]):
+            return
+        self.fitted = self.p.coef, length, self.quanta[0], self.quanta[1]
         self.series.terms, self.series.middle = 0, 0.5 * length
         for terms in (6, 8, TERMS) if self.rates_stride == 0 and self.resting == NULL else ():
             nodes = np.cos((np.arange(terms) + 0.5) * (np.pi / terms))
