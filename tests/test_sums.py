@@ -85,8 +85,8 @@ def scattered(n=200):
 
 
 def driven(n=150):
-    """Sources that drive: with rates of their own, in steps or on a grid, of weights of both signs or one, onto neurons that are alike
-    or not, onto some of a population, at delays that are no cells."""
+    """Sources that drive: with rates of their own, in steps or on a grid, of weights of both signs or one, onto neurons that are
+    alike or not, onto some of a population, at delays that are no cells."""
     net = es.Network()
     changes = [0.0, 2.17, 4.3, 9.0]
     rates = np.outer([1.0, 2.0, 0.0, 1.0], np.linspace(4000.0, 12_000.0, n))
