@@ -328,7 +328,7 @@ INLINE int64_t poisson_first(const PoissonSources *p, const PoissonStretch *t, i
     for (j = lanes; j < SIDE; j++)
         b->cell[j] = b->cell[0];
     for (j = 0; j < SIDE; j++) {
-        b->source[j] = (int32_t)j;
+        b->source[j] = j < n ? (int32_t)j : 0;
         b->length[j] = laws->length[j];
     }
     b->whole = whole == 1.0 && !p->on_grid;
