@@ -23,6 +23,7 @@ enum {
     SIDE = 64                           /* sources side by side */
 };
 #define POISSON_PURPOSE ((uint64_t)5 << 32)     /* random.pxi */
+static const double LAST_CELL = 0x1p50;         /* up to there they can be counted */
 
 /* ---- one cell */
 
@@ -188,7 +189,8 @@ static inline int64_t eventsim_poisson_steps(RateSteps steps, double epoch, doub
 }
 
 /* Move a time on to the next event of a source, itself counting if it is one, but for the first `passed` events at that very
- * time. Its mean interval is `interval` [ms] until the first step; `law` is a number for what holds then. */
+ * time. Its mean interval is `interval` [ms] until the first step; `law` is a number for what holds then. NaN: the time is so
+ * late that its cells cannot be counted. */
 static inline void eventsim_poisson_next(uint64_t seed, uint64_t id, uint64_t law, double *epoch, double *offset, double passed,
                                          double interval, RateSteps steps, int64_t column)
 {
@@ -205,6 +207,10 @@ static inline void eventsim_poisson_next(uint64_t seed, uint64_t id, uint64_t la
             o = lane_cell(cell, cells.length, &begin);
             if (!earlier(begin, o, change, fraction))
                 break;
+            if (fabs(cell) >= LAST_CELL) {
+                *epoch = NAN;
+                return;
+            }
             n = eventsim_poisson_cell(seed, id, law + (uint64_t)k, cells.mean, cell, place);
             for (i = 0; i < n; i++) {
                 eventsim_poisson_time(cell, place[i], cells.length, &e, &o);

@@ -65,10 +65,14 @@ def plain_train(seed, id, rate, end, law=0):
 # ---- one by one, and many sources at once
 
 
-def simulation(n=30, seed=3, **parameters):
+def network(n=30, **parameters):
     net = es.Network()
     net.add("source", n, es.Poisson(**parameters))
-    return es.Simulation(net, seed=seed, executor="ordered")
+    return net
+
+
+def simulation(n=30, seed=3, **parameters):
+    return es.Simulation(network(n, **parameters), seed=seed, executor="ordered")
 
 
 def one_by_one(end, **kwargs):
@@ -264,3 +268,12 @@ def test_rates_that_are_refused(rate):
     with pytest.raises(ValueError, match=r"Poisson: rate = 2e\+09 Hz is higher than 1e\+09 Hz"):
         net.add("source", 2, es.Poisson(rate=rate))
         es.Simulation(net)
+
+
+def test_times_so_late_that_events_cannot_be_counted():
+    with pytest.raises(ValueError, match=r"Poisson: rate = 20000 Hz is too high at t_start = 1e\+15 ms.*start nearer to 0"):
+        es.Simulation(network(rate=2e4), t_start=1e15)
+    t, _ = es.Simulation(network(rate=10.0), t_start=1e15).run(1000.0).spikes("source")
+    assert 200 < len(t) < 400 and t.min() >= 1e15
+    t, _ = es.Simulation(network(rate=2e4), t_start=-1e12).run(1.0).spikes("source")
+    assert abs(len(t) - 600) < 4 * np.sqrt(600)

@@ -142,6 +142,7 @@ cdef class PoissonPopulation(Population):
 
 FINEST_GRID = 1e-6      # [ms]
 HIGHEST_RATE = 1e9      # [Hz]
+LATEST = 2.0 ** 59      # [ms Hz]: half of where cells could not be counted any more (poisson.h)
 
 
 # ---- for tests
@@ -191,9 +192,13 @@ class Poisson(Model):
                              "events instead")
 
     def setup(self, population, seed, start):
-        changes = np.empty((0, 2)), np.empty((0, 1))
+        changes, rates = (np.empty((0, 2)), np.empty((0, 1))), population.parameters["rate"]
         if isinstance(self.rate, Steps):
-            self.limit(self.rate.values)
+            rates = self.rate.values
+            self.limit(rates)
             changes = still_to_come(self.rate.times, self.rate.values, start)
+        if abs(start[0]) * np.max(rates, initial=0.0) >= LATEST:
+            raise ValueError(f"Poisson: rate = {np.max(rates):g} Hz is too high at t_start = {start[0]:g} ms, where so many events cannot "
+                             "be counted; start nearer to 0")
         population.set_rates(seed, *changes)
         population.begin()
