@@ -73,7 +73,7 @@ MUTATIONS = [
     Mutation("coarse convergence", "ext/solver.pxi", "2.0 ** -51", "2.0 ** -20"),
     Mutation("Poisson event of a rate that has changed", "ext/poisson.h", "if (k == steps.n || earlier(first,", "if (1 || earlier(first,"),
     Mutation("new weights only for new spikes", "eventsim/simulation.py", "                old.set_weight(", "                (lambda w: w)("),
-    Mutation("random counter not saved", "ext/engine.pxi", "            p.state[:] = state[f\"state{i}\"]\n",
+    Mutation("next event of a source not saved", "ext/engine.pxi", "            p.state[:] = state[f\"state{i}\"]\n",
              "            p.state[:, :-4] = state[f\"state{i}\"][:, :-4]\n"),
     Mutation("parallel synapses merged", "ext/population.pxi", "            if w == 0.0 and not self.replaying:",
              "            if (w == 0.0 and not self.replaying) or (k > lo and target[k] == target[k - 1]):"),
