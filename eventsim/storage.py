@@ -160,7 +160,7 @@ def _restore(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Simulatio
         network.projections.append(projection)
     engine = _core.Engine(cores, rows, *start)
     engine.set_projections(rows, list(range(len(network.projections))))
-    changed = [i for i, core in enumerate(cores) if header["format"] < 3 and hasattr(core, "restart")]
+    changed = [i for i, core in enumerate(cores) if header["format"] < 3 and "rate" in core.parameters]
     for i in changed:  # before Poisson trains were functions of time
         rows, old = cores[i].state.copy(), arrays[f"engine/state{i}"]
         rows[:, : _core.HEAD_WIDTH] = old[:, : _core.HEAD_WIDTH]

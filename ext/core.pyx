@@ -13,7 +13,6 @@ from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memmove, memset
 from cpython.exc cimport PyErr_CheckSignals
 import threading
-from math import factorial
 
 import numpy as np
 from eventsim import check

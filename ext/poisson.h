@@ -14,7 +14,6 @@
  */
 #ifndef EVENTSIM_POISSON_H
 #define EVENTSIM_POISSON_H
-#include <stdlib.h>
 #include "elementary.h"
 
 enum {
@@ -280,7 +279,9 @@ static inline double eventsim_poisson_interval(const PoissonSources *p, int64_t 
 static void eventsim_poisson_laws(PoissonSources *p, int64_t step)
 {
     double level[2 * WORDS];
-    for (int64_t s = 0; step != p->step && s < (p->alike ? SIDE : (p->n + SIDE - 1) / SIDE * SIDE); s++) {
+    if (step == p->step)
+        return;
+    for (int64_t s = 0; s < (p->alike ? SIDE : (p->n + SIDE - 1) / SIDE * SIDE); s++) {
         const Cells cells = eventsim_poisson_cells(eventsim_poisson_interval(p, p->alike || s >= p->n ? 0 : s, step));
         PoissonLaws *laws = p->laws + s / SIDE;
         eventsim_poisson_levels(cells.mean, 2 * WORDS, level);
@@ -465,29 +466,26 @@ LANES void eventsim_poisson_blocks(const PoissonSources *p, const PoissonStretch
     poisson_second(p, t, first, b, second);
 }
 
-/* The times of all events of source s in a stretch, on a grid when they happen, in no order: no more than `room` of them, from
- * cell `next` on, which is moved on; returns how many. It is done when `next` has reached the cell `stop`. */
-static int64_t eventsim_poisson_list(const PoissonSources *p, const PoissonStretch *t, int64_t s, int64_t room, double *next,
-                                     double *stop, double (*time)[2])
+/* The cells of source s in which a stretch lies: the first, and where they stop. */
+static void eventsim_poisson_range(const PoissonSources *p, const PoissonStretch *t, int64_t s, double *first, double *stop)
+{
+    const double per_ms = p->laws[p->alike ? 0 : s / SIDE].per_ms[s % SIDE];
+    *first = lane_cell_of(t->begin, t->begin_offset, per_ms);
+    *stop = lane_cell_from(t->end, t->end_offset, per_ms);
+}
+
+/* The times of the events in one of them, on a grid when they happen, in no order; returns how many. */
+static int eventsim_poisson_list(const PoissonSources *p, const PoissonStretch *t, int64_t s, double cell, double (*time)[2])
 {
     const PoissonLaws *laws = p->laws + (p->alike ? 0 : s / SIDE);
-    const double length = laws->length[s % SIDE], per_ms = laws->per_ms[s % SIDE];
     double place[MOST];
-    int64_t n = 0;
-    *next = isnan(*next) ? lane_cell_of(t->begin, t->begin_offset, per_ms) : *next;
-    *stop = lane_cell_from(t->end, t->end_offset, per_ms);
-    for (; *next < *stop && n + MOST <= room; *next += 1.0) {
-        int i, k = eventsim_poisson_cell(p->seed, p->id + (uint64_t)s, p->law + (uint64_t)p->step, laws->mean[s % SIDE], *next, place);
-        for (i = 0; i < k; i++) {
-            double e, o;
-            eventsim_poisson_time(*next, place[i], length, &e, &o);
-            if (!poisson_happens(p, t, s, &e, &o))
-                continue;
-            time[n][0] = e;
-            time[n++][1] = o;
-        }
+    int i, found = 0, n = eventsim_poisson_cell(p->seed, p->id + (uint64_t)s, p->law + (uint64_t)p->step, laws->mean[s % SIDE], cell,
+                                                place);
+    for (i = 0; i < n; i++) {
+        eventsim_poisson_time(cell, place[i], laws->length[s % SIDE], &time[found][0], &time[found][1]);
+        found += poisson_happens(p, t, s, &time[found][0], &time[found][1]);    /* overwritten by the next one if not */
     }
-    return n;
+    return found;
 }
 
 #endif

@@ -18,7 +18,7 @@ cdef class Rows:
     cdef object least, most, span, degree, ones # see `shortest`, `largest`, `segment`, `in_degree`, `one_each`
     cdef bint at_once, known                    # see `look_at_order`
     cdef bint summed                            # by windows: what arrives is summed,
-    cdef const Series *series                   # if its sources drive: see drives.h
+    cdef bint by_series                         # and effects come from `Sums.series`,
     cdef bint visited                           # and spikes are visited, not sent: see `Worker.visit`
 
     def __init__(self, Population pre, Population post, int port, indptr, indices, weight, delay, table=NO_TABLE):

@@ -23,6 +23,9 @@ cdef inline bint before(Time a, Time b) noexcept nogil:
 cdef inline bint same(Time a, Time b) noexcept nogil:
     return (a.epoch == b.epoch) & (a.offset == b.offset)
 
+cdef inline Time last_of(Time a, Time b) noexcept nogil:
+    return b if before(a, b) else a
+
 cdef inline double elapsed(Time a, Time b) noexcept nogil:
     """b - a [ms]."""
     return (b.epoch - a.epoch) + (b.offset - a.offset)

@@ -37,8 +37,8 @@ cdef extern from "poisson.h" nogil:
                                  PoissonBlock *second)
     int eventsim_poisson_rest(const PoissonSources *p, const PoissonStretch *t, int64_t first, int64_t j, const PoissonBlock *b,
                               double *x)
-    int64_t eventsim_poisson_list(const PoissonSources *p, const PoissonStretch *t, int64_t s, int64_t room, double *next,
-                                  double *stop, double (*time)[2])
+    void eventsim_poisson_range(const PoissonSources *p, const PoissonStretch *t, int64_t s, double *first, double *stop)
+    int eventsim_poisson_list(const PoissonSources *p, const PoissonStretch *t, int64_t s, double cell, double (*time)[2])
     double lane_multiple(double t, double grid)
     void lane_put_off(double *epoch, double *offset, double grid)
     void threefry(const uint64_t *key, const uint64_t *counter, uint64_t *out)

@@ -79,8 +79,7 @@ cdef class PoissonPopulation(Population):
 
     cdef Time first_own(self, Py_ssize_t j, Time t) noexcept nogil:
         """A time not after the own time of any event that happens from t on."""
-        cdef Time own = earlier_by(t, self.grid) if self.on_grid else t
-        return self.row(j).at if before(own, self.row(j).at) else own
+        return last_of(earlier_by(t, self.grid) if self.on_grid else t, self.row(j).at)
 
     cdef void go_to(self, Py_ssize_t j, Time t) noexcept nogil:
         """The next event is the first that happens at a time or later."""
@@ -142,7 +141,7 @@ cdef class PoissonPopulation(Population):
 
 FINEST_GRID = 1e-6      # [ms]
 HIGHEST_RATE = 1e9      # [Hz]
-LATEST = 2.0 ** 59      # [ms Hz]: half of where cells could not be counted any more (poisson.h)
+LATEST = 2.0 ** 59      # [ms Hz]: two thirds of where cells could not be counted any more (poisson.h)
 
 
 # ---- for tests

@@ -136,7 +136,7 @@ cdef void add_segments(Worker w, Population p, Sums s) noexcept nogil:
             x[i] = segment[start + i].x
         p.kernel().effects(min(SEGMENTS, n - start), x, NULL, p.coefs, 0, s.quanta, s.same, &e)
         for i in range(min(SEGMENTS, n - start)):
-            if (<Rows> w.engine.projection[segment[start + i].projection]).series != NULL:      # with the bits of `drive`
+            if (<Rows> w.engine.projection[segment[start + i].projection]).by_series:       # with the bits of `drive`
                 eventsim_series(x[i], &s.series, &e, i)
             add_segment(w, <Rows> w.engine.projection[segment[start + i].projection], p, s, segment[start + i].k,
                         segment[start + i].n, &e, <int> i, &x[i])

@@ -131,12 +131,13 @@ LANES int64_t eventsim_drive(const PoissonSources *p, const PoissonStretch *t, i
     int64_t cells = poisson_first(p, t, first, n, &block), total = 0, i, j, k, m;
     for (; cells > 0; cells--) {
         poisson_block(p, t, first, &block);
-        for (i = 1; i < WORDS && d->series; i++)
-            add_series(n, d->weight, block.due[i], block.x[i], d->series, s.membrane, s.current, s.counts);
-        for (i = 1; i < WORDS && !d->series; i++) {
-            effects_of_events(n, block.source, block.x[i], kernel, d, &e);
-            add_due(n, d->weight, block.due[i], &e, s.membrane, s.current, s.counts);
-        }
+        for (i = 1; i < WORDS; i++)
+            if (d->series)
+                add_series(n, d->weight, block.due[i], block.x[i], d->series, s.membrane, s.current, s.counts);
+            else {
+                effects_of_events(n, block.source, block.x[i], kernel, d, &e);
+                add_due(n, d->weight, block.due[i], &e, s.membrane, s.current, s.counts);
+            }
         poisson_second(p, t, first, &block, &second);
         if (second.n && d->series)
             add_second(&second, d, &s);

@@ -7,8 +7,7 @@
 
 cdef inline Time drawn_from(const Background *d, Time start) noexcept nogil:
     """From when on sources are to be drawn, for what arrives from `start` on."""
-    cdef Time t = earlier_by(start, d.delay)
-    return d.since if before(t, d.since) else t
+    return last_of(earlier_by(start, d.delay), d.since)
 
 cdef void begin_drives(Worker w) noexcept nogil:
     cdef Py_ssize_t k
@@ -44,7 +43,7 @@ cdef int64_t draw_and_sum(Background *d, PoissonPopulation source, Rows rows, Po
     cdef Py_ssize_t j
     targets.weight, targets.longest = weight, longest if s.resting != NULL else NULL
     targets.stride, targets.quantum, targets.same = s.rates_stride, s.quanta, s.same
-    targets.series = d.series
+    targets.series = &s.series if rows.by_series else NULL
     while eventsim_poisson_stretch(&d.sources, &t):
         for first from begin <= first < end by SIDE:
             n = min(end - first, SIDE)
@@ -74,17 +73,18 @@ cdef void recollect_drive(Worker w, Background *d, Rows rows) noexcept nogil:
 
 cdef void recollect_from(Worker w, Background *d, Rows rows, PoissonPopulation p, Py_ssize_t j) noexcept nogil:
     cdef PoissonStretch t = p.stretch(drawn_from(d, w.plan.start), earlier_by(w.plan.limit, d.delay))
-    cdef double time[CHUNK][2]
-    cdef double next, stop
+    cdef double time[MOST][2]
+    cdef double cell, stop
     cdef Py_ssize_t k
     cdef Flight f
     f.source, f.projection = <int32_t> (p.first + d.source + j), d.projection
     while eventsim_poisson_stretch(&d.sources, &t):
-        next, stop = NAN, INFINITY
-        while not next >= stop:
-            for k in range(eventsim_poisson_list(&d.sources, &t, j, CHUNK, &next, &stop, time)):
+        eventsim_poisson_range(&d.sources, &t, j, &cell, &stop)
+        while cell < stop:
+            for k in range(eventsim_poisson_list(&d.sources, &t, j, cell, time)):
                 f.departure = at_time(time[k][0], time[k][1])
                 recollect_one(w, rows, &f, d.synapse + j, d.synapse + j)
+            cell += 1.0
 
 cdef void end_drives(Worker w) noexcept nogil:
     cdef Background *d = <Background *> w.drives.data
@@ -123,9 +123,14 @@ def start_drives(Windows windows):
         epoch, offset, counted = engine.lagging.get(index, (*engine.time, np.zeros(engine.populations[index].n, np.int64)))
         windows.lagging[index] = delay, (epoch, offset), counted
         for (first, n), k in ranges:
+            choose_effects(engine.projections[k], windows.plan.sums[(<Rows> engine.projections[k]).post.index])
             for w in windows.workers:
                 start_drive(windows, w, engine.populations[index], engine.projections[k], k, first, at_time(epoch, offset))
     engine.lagging = {}
+
+cdef choose_effects(Rows rows, void *sums):
+    """Effects come from the series, if all weights are of one sign."""
+    rows.by_series = (<Sums> sums).series.terms > 0 and (rows.weight.min() >= 0.0 or rows.weight.max() < 0.0)
 
 cdef bint has_spiked(PoissonPopulation p, Time now) noexcept:
     """Has any source spiked at this very time, having been interrupted then?"""
@@ -147,8 +152,6 @@ cdef start_drive(Windows windows, Worker w, PoissonPopulation p, Rows rows, int3
     rows.visited = True
     d.sources = p.sources(first + begin, end - begin)
     d.population, d.rows, d.projection, d.delay, d.since = <void *> p, <void *> rows, projection, rows.shortest, since
-    if s.series.terms and (rows.weight.min() >= 0.0 or rows.weight.max() < 0.0):
-        d.series = rows.series = &s.series
     d.source, d.synapse, d.target = first + begin, begin, rows.indices[begin]
     d.counts = <int64_t *> calloc(d.sources.n + SIDE, sizeof(int64_t))
     if d.sources.laws == NULL or d.counts == NULL:
@@ -171,9 +174,7 @@ def stop_drives(Windows windows):
     for index, (delay, opened, counted) in windows.lagging.items():
         p = engine.populations[index]
         start = at_time(opened[0], opened[1])
-        since = earlier_by(engine.now, delay)
-        if before(since, start):
-            since = start
+        since = last_of(earlier_by(engine.now, delay), start)
         if np.any(engine.watch[p.first:p.first + p.n]):
             engine.counts[p.first:p.first + p.n] -= counted
             engine.n_spikes -= int(counted.sum())

@@ -116,7 +116,6 @@ cdef struct Background:         # Poisson sources that have one synapse each, on
     int64_t synapse             # and its synapse
     double delay                # [ms]
     Time since                  # what they do before is in flight, or has arrived
-    const Series *series        # see `Driven`
     int64_t *counts             # of their spikes that arrive
     int64_t done                # sources that have been drawn for this window
 
@@ -148,7 +147,6 @@ cdef struct Plan:               # what the threads share; written while they wai
     int64_t window              # the present one,
     Time start, limit           # where it begins, and where it ends or is cut
     Time reached                # where the last one ended
-    Time end                    # of the run
     bint over                   # nothing is left before the end of the run
     bint restless               # something is due in every window
     bint prompt                 # a source may reach a neuron in the window in which it spikes

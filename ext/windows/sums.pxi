@@ -46,7 +46,7 @@ cdef class Sums:
     cdef uint64_t *exact                        # are its arrivals taken one by one,
     cdef uint64_t *resting                      # may it be refractory? If arrivals wait for the release; else NULL
     cdef Panel *panels                          # if dense: states at the end of the last window,
-    cdef uint64_t *outside                      # but for these neurons, which live in rows
+    cdef uint64_t *outside                      # but for these neurons, which live in rows; and bits that no neuron has
     cdef uint64_t *marks                        # two words for each: has it an arrival, and another (see alone.pxi)?
     cdef Lone *lone                             # two of each worker
     cdef readonly bint lonely                   # is nearly every arrival the only one at its neuron?
@@ -176,8 +176,7 @@ cdef class Sums:
             while bits:
                 j = 64 * word + lowest(bits)
                 bits &= bits - 1
-                if j < self.p.n:
-                    self.leave(j, at)
+                self.leave(j, at)
             self.outside[word] = ~<uint64_t> 0
 
     def stride_of(self, int m):

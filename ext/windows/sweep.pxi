@@ -96,7 +96,7 @@ cdef void step_block(Worker w, Sums s, Population p, Py_ssize_t begin, Py_ssize_
         p.kernel().panel(min(64 * end, p.n) - 64 * begin, s.panels + begin, p.coefs + s.stride * 64 * begin, s.stride, s.same,
                          sums + 64 * begin, window, fails)
     for word in range(begin, end):
-        own = ~<uint64_t> 0 >> (64 - min(p.n - 64 * word, 64))
+        own = neurons_of(p, word)
         bits = (fails[word - begin] | s.exact[word]) & own & ~s.outside[word] if panels else 0
         while bits:
             j = 64 * word + lowest(bits)
@@ -112,6 +112,10 @@ cdef void step_block(Worker w, Sums s, Population p, Py_ssize_t begin, Py_ssize_
         put_in_lots(w, s, p, word, drop_exact(w, s, word, bits), own, lots, window)
         s.looks[word] = 0
 
+cdef inline uint64_t neurons_of(Population p, Py_ssize_t word) noexcept nogil:
+    """The bits of a word that neurons have."""
+    return ~<uint64_t> 0 >> (64 - min(p.n - 64 * word, 64))
+
 cdef inline void clear_sums(Sum *sums, uint64_t bits) noexcept nogil:
     while bits:
         memset(&sums[lowest(bits)], 0, sizeof(Sum))
@@ -119,7 +123,7 @@ cdef inline void clear_sums(Sum *sums, uint64_t bits) noexcept nogil:
 
 cdef void come_back(Worker w, Sums s, Population p, Py_ssize_t word, bint panels) noexcept nogil:
     """Neurons that do not rest go back to their panel; their rows come to the beginning of the window in any case."""
-    cdef uint64_t bits = s.outside[word] & (~<uint64_t> 0 >> (64 - min(p.n - 64 * word, 64)))
+    cdef uint64_t bits = s.outside[word] & neurons_of(p, word)
     cdef Py_ssize_t j
     while bits:
         j = 64 * word + lowest(bits)

@@ -14,6 +14,7 @@ cdef class Windows:
     cdef readonly int64_t shadowed              # or only to watch it
     cdef Bag taped                              # void *: spikes on their way from the workers' tapes to the engine's
     cdef int64_t arrivals, touches              # since the length was last chosen; a neuron is touched once in a window
+    cdef Time end                               # of the run
     cdef int64_t quota                          # events left until it pauses
     cdef int code
     cdef readonly int64_t culprit               # which neuron stopped the last run, if one did
@@ -95,7 +96,7 @@ cdef class Windows:
     def run(self, double epoch, double offset, int64_t quota):
         """Handle all events before the given time, or about `quota` of them; the codes are those of `Engine.run`."""
         cdef Worker worker
-        self.plan.end, self.quota, self.code = at_time(epoch, offset), quota, REACHED
+        self.end, self.quota, self.code = at_time(epoch, offset), quota, REACHED
         for worker in self.workers:
             if worker.code == NO_MEMORY:        # arrivals have been lost
                 return NO_MEMORY
@@ -172,7 +173,7 @@ cdef class Windows:
             for k in range(plan.n_workers):
                 window = earlier(window, (<Worker> self.worker[k]).next)
             step = self.engine.flights.heap[0].arrival if self.engine.flights.n else NEVER
-            bound = step if before(step, self.plan.end) else self.plan.end
+            bound = step if before(step, self.end) else self.end
             plan.start = (<Worker> self.worker[0]).start_of(window) if window >= 0 else NEVER
             plan.over = not (before(plan.start, bound) and before(self.engine.now, bound))     # all before `now` is done
             if not plan.over:
@@ -182,12 +183,12 @@ cdef class Windows:
                 plan.limit = (<Worker> self.worker[0]).start_of(window + 1)
                 if before(bound, plan.limit):
                     plan.limit = bound
-                    if plan.summing and not before(step, self.plan.end):     # a window is summed as a whole, wherever a run ends
+                    if plan.summing and not before(step, self.end):     # a window is summed as a whole, wherever a run ends
                         self.engine.now, plan.over = plan.start, True
                 return
             plan.window = <int64_t> min((bound.epoch - plan.epoch) * plan.per_ms + floor(bound.offset * plan.per_ms), 2.0 ** 62)
             self.engine.now = bound
-            if not before(step, self.plan.end):
+            if not before(step, self.end):
                 return
             if plan.window > RENUMBER:
                 plan.over, self.code = True, PAUSED
@@ -239,7 +240,7 @@ cdef class Windows:
         """Find out how synapses are to be dealt with. The first time it looks at all of them."""
         for rows in self.engine.projections:
             (<Rows> rows).look_at_order()
-            (<Rows> rows).series = NULL
+            (<Rows> rows).by_series = False
             (<Rows> rows).summed = self.plan.sums[rows.post.index] != NULL and rows.port == 0
             (<Rows> rows).visited = ((<Rows> rows).summed and rows.shortest > 0.0
                                      and rows.segment(self.longest) >= LONG_SEGMENT)
