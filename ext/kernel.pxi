@@ -51,16 +51,21 @@ cdef extern from "drives.h" nogil:
         double f[4][12]
         int terms
     ctypedef struct Driven:
-        const double *weight
-        const double *longest
+        const Kernel *kernel
         const double *rows
         int64_t stride
         const double *quantum
         int same
         const Series *series
         Sum *sums
-    int64_t eventsim_drive(const PoissonSources *p, const PoissonStretch *t, int64_t first, int64_t n, const Kernel *kernel,
-                           const Driven *d, int64_t *counts)
+        int64_t *counts
+        int64_t total
+        int limited
+        double weight[64]
+        double longest[64]
+        PoissonBlock more
+    void eventsim_drive(const PoissonSources *p, const PoissonStretch *t, int64_t first, int64_t n, Driven *d)
+    void eventsim_drive_more(const PoissonSources *p, const PoissonStretch *t, Driven *d)
     void eventsim_series(double x, const Series *series, Effects *e, int64_t k)
 
 cdef extern from "send.h" nogil:

@@ -262,7 +262,7 @@ typedef struct {                        /* a stretch of time, in which no rate c
 typedef struct {                        /* cells of sources, one each, and the events of one block of words */
     int64_t n;
     int whole;                          /* do the cells fill the stretch? */
-    int32_t source[SIDE];               /* counted from the first of SIDE */
+    int32_t source[SIDE];               /* counted from the first of all */
     double cell[SIDE], length[SIDE], u[SIDE];
     double number[SIDE];                /* of events up to this block; if it is that of the next block's first, or more, so much */
     double x[WORDS][SIDE];              /* how long before the end of the stretch they happen [ms], else 0 */
@@ -335,7 +335,7 @@ INLINE int64_t poisson_first(const PoissonSources *p, const PoissonStretch *t, i
     for (j = lanes; j < SIDE; j++)
         b->cell[j] = b->cell[0];
     for (j = 0; j < SIDE; j++) {
-        b->source[j] = j < n ? (int32_t)j : 0;
+        b->source[j] = (int32_t)(first + (j < n ? j : 0));
         b->length[j] = laws->length[j];
     }
     b->whole = whole == 1.0 && !p->on_grid;
@@ -349,16 +349,23 @@ INLINE double lane_within(double epoch, double offset, double from, double from_
     return after * ((epoch < until ? 1.0 : 0.0) + (epoch == until ? 1.0 : 0.0) * (offset < until_offset ? 1.0 : 0.0));
 }
 
+/* how many of four levels a uniform number reaches */
+INLINE double poisson_number(double u, const double level[WORDS][SIDE], int64_t j)
+{
+    return (u >= level[0][j] ? 1.0 : 0.0) + (u >= level[1][j] ? 1.0 : 0.0) + (u >= level[2][j] ? 1.0 : 0.0)
+           + (u >= level[3][j] ? 1.0 : 0.0);
+}
+
 /* Draw the events of block 0 of each cell, or of block 1 of those that have more, and see which are due. */
-INLINE void poisson_any_block(const PoissonSources *p, const PoissonStretch *t, int64_t first, PoissonBlock *restrict b, int later,
+INLINE void poisson_any_block(const PoissonSources *p, const PoissonStretch *t, PoissonBlock *restrict b, int later,
                               const double level[WORDS][SIDE], int whole, int on_grid)
 {
-    const uint64_t law = p->law + (uint64_t)p->step, id = p->id + (uint64_t)first;
+    const uint64_t law = p->law + (uint64_t)p->step;
     double place[WORDS][SIDE], epoch[SIDE], begin[SIDE], grid[SIDE];
     int64_t i, j, n = WHOLE(b->n);
     for (j = 0; j < n; j++) {
         uint64_t word[WORDS];
-        poisson_words(p->seed, id + (uint64_t)b->source[j], law, lane_whole(b->cell[j]), (uint64_t)later, word);
+        poisson_words(p->seed, p->id + (uint64_t)b->source[j], law, lane_whole(b->cell[j]), (uint64_t)later, word);
         place[0][j] = lane_unit(word[0]);
         place[1][j] = lane_unit(word[1]);
         place[2][j] = lane_unit(word[2]);
@@ -368,11 +375,10 @@ INLINE void poisson_any_block(const PoissonSources *p, const PoissonStretch *t, 
     for (j = 0; j < n; j++) {
         const double u = later ? b->u[j] : place[0][j];
         b->u[j] = u;
-        b->number[j] = (u >= level[0][j] ? 1.0 : 0.0) + (u >= level[1][j] ? 1.0 : 0.0) + (u >= level[2][j] ? 1.0 : 0.0)
-                       + (u >= level[3][j] ? 1.0 : 0.0) + (later ? WORDS : 0.0);
+        b->number[j] = poisson_number(u, level, j) + (later ? WORDS : 0.0);
     }
     for (j = 0; on_grid && j < n; j++)
-        grid[j] = p->coefficients[(first + b->source[j]) * p->stride + 1];
+        grid[j] = p->coefficients[b->source[j] * p->stride + 1];
     for (i = !later; i < WORDS; i++) {
         const double event = (double)(WORDS * later + i - 1);
         for (j = 0; j < n; j++) {
@@ -394,38 +400,40 @@ INLINE void poisson_block(const PoissonSources *p, const PoissonStretch *t, int6
 {
     const double(*level)[SIDE] = p->laws[p->alike ? 0 : first / SIDE].level;
     if (b->whole)
-        poisson_any_block(p, t, first, b, 0, level, 1, 0);
+        poisson_any_block(p, t, b, 0, level, 1, 0);
     else if (!p->on_grid)
-        poisson_any_block(p, t, first, b, 0, level, 0, 0);
+        poisson_any_block(p, t, b, 0, level, 0, 0);
     else
-        poisson_any_block(p, t, first, b, 0, level, 0, 1);
+        poisson_any_block(p, t, b, 0, level, 0, 1);
 }
 
-/* The same for block 1 of the cells that have one; what they have beyond it is left to eventsim_poisson_rest. */
-INLINE void poisson_second(const PoissonSources *p, const PoissonStretch *t, int64_t first, const PoissonBlock *all, PoissonBlock *b)
+/* Note that a cell has a block 1: b collects such, SIDE at most. */
+INLINE void poisson_has_more(const PoissonBlock *all, int64_t j, PoissonBlock *b)
 {
-    const PoissonLaws *laws = p->laws + (p->alike ? 0 : first / SIDE);
+    b->source[b->n] = all->source[j];
+    b->cell[b->n] = all->cell[j];
+    b->length[b->n] = all->length[j];
+    b->u[b->n++] = all->u[j];
+}
+
+/* Draw the events of block 1 of cells that have one; what they have beyond it is left to eventsim_poisson_rest. */
+INLINE void poisson_second(const PoissonSources *p, const PoissonStretch *t, PoissonBlock *b)
+{
     double level[WORDS][SIDE];
-    int64_t i, j, n = 0;
-    for (j = 0; j < all->n; j++) {
-        b->source[n] = (int32_t)j;      /* overwritten by the next one if it has no more */
-        n += all->number[j] >= WORDS;
-    }
-    b->n = n;
-    for (j = n; n && j < WHOLE(n); j++)
-        b->source[j] = b->source[0];
-    for (j = 0; j < WHOLE(n); j++) {
-        const int32_t k = b->source[j];
-        b->cell[j] = all->cell[k];
-        b->length[j] = all->length[k];
-        b->u[j] = all->u[k];
+    int64_t i, j;
+    for (j = 0; j < WHOLE(b->n); j++) {
+        const int64_t k = j < b->n ? j : 0, s = p->alike ? 0 : b->source[k];
+        b->source[j] = b->source[k];
+        b->cell[j] = b->cell[k];
+        b->length[j] = b->length[k];
+        b->u[j] = b->u[k];
         for (i = 0; i < WORDS; i++)
-            level[i][j] = laws->level[WORDS + i][k];
+            level[i][j] = p->laws[s / SIDE].level[WORDS + i][s % SIDE];
     }
     if (p->on_grid)
-        poisson_any_block(p, t, first, b, 1, level, 0, 1);
+        poisson_any_block(p, t, b, 1, level, 0, 1);
     else
-        poisson_any_block(p, t, first, b, 1, level, 0, 0);
+        poisson_any_block(p, t, b, 1, level, 0, 0);
 }
 
 /* Does an event of source s, whose own time is given, happen in a stretch? On a grid the time becomes that when it happens. */
@@ -439,13 +447,12 @@ static inline int poisson_happens(const PoissonSources *p, const PoissonStretch 
 }
 
 /* The events beyond block 1 of cell j: writes x, and returns how many. */
-static int eventsim_poisson_rest(const PoissonSources *p, const PoissonStretch *t, int64_t first, int64_t j, const PoissonBlock *b,
-                                 double *x)
+static int eventsim_poisson_rest(const PoissonSources *p, const PoissonStretch *t, int64_t j, const PoissonBlock *b, double *x)
 {
-    const int64_t s = first + b->source[j];
+    const int64_t s = b->source[j];
     double place[MOST], e, o;
     int i, found = 0, n = eventsim_poisson_cell(p->seed, p->id + (uint64_t)s, p->law + (uint64_t)p->step,
-                                                p->laws[p->alike ? 0 : first / SIDE].mean[b->source[j]], b->cell[j], place);
+                                                p->laws[p->alike ? 0 : s / SIDE].mean[p->alike ? 0 : s % SIDE], b->cell[j], place);
     for (i = 2 * WORDS - 1; i < n; i++) {
         eventsim_poisson_time(b->cell[j], place[i], b->length[j], &e, &o);
         if (poisson_happens(p, t, s, &e, &o))
@@ -463,7 +470,11 @@ LANES void eventsim_poisson_blocks(const PoissonSources *p, const PoissonStretch
                                    PoissonBlock *second)
 {
     poisson_block(p, t, first, b);
-    poisson_second(p, t, first, b, second);
+    second->n = 0;
+    for (int64_t j = 0; j < b->n; j++)
+        if (b->number[j] >= WORDS)
+            poisson_has_more(b, j, second);
+    poisson_second(p, t, second);
 }
 
 /* The cells of source s in which a stretch lies: the first, and where they stop. */

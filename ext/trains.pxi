@@ -35,8 +35,7 @@ cdef extern from "poisson.h" nogil:
     int64_t eventsim_poisson_first(const PoissonSources *p, const PoissonStretch *t, int64_t first, int64_t n, PoissonBlock *b)
     void eventsim_poisson_blocks(const PoissonSources *p, const PoissonStretch *t, int64_t first, PoissonBlock *b,
                                  PoissonBlock *second)
-    int eventsim_poisson_rest(const PoissonSources *p, const PoissonStretch *t, int64_t first, int64_t j, const PoissonBlock *b,
-                              double *x)
+    int eventsim_poisson_rest(const PoissonSources *p, const PoissonStretch *t, int64_t j, const PoissonBlock *b, double *x)
     void eventsim_poisson_range(const PoissonSources *p, const PoissonStretch *t, int64_t s, double *first, double *stop)
     int eventsim_poisson_list(const PoissonSources *p, const PoissonStretch *t, int64_t s, double cell, double (*time)[2])
     double lane_multiple(double t, double grid)

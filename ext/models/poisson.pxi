@@ -117,13 +117,13 @@ cdef class PoissonPopulation(Population):
             for first in range(0, self.n, SIDE):
                 for _ in range(eventsim_poisson_first(&p, &t, first, min(self.n - first, SIDE), &block)):
                     eventsim_poisson_blocks(&p, &t, first, &block, &second)
-                    found += [(block.x[k][j], first + j) for k in range(1, WORDS) for j in range(block.n) if block.due[k][j]]
-                    found += [(second.x[k][j], first + second.source[j])
+                    found += [(block.x[k][j], block.source[j]) for k in range(1, WORDS) for j in range(block.n) if block.due[k][j]]
+                    found += [(second.x[k][j], second.source[j])
                               for k in range(WORDS) for j in range(second.n) if second.due[k][j]]
                     for j in range(second.n):
                         if second.number[j] == 2 * WORDS:
-                            found += [(x[k], first + second.source[j])
-                                      for k in range(eventsim_poisson_rest(&p, &t, first, j, &second, &x[0]))]
+                            found += [(x[k], second.source[j])
+                                      for k in range(eventsim_poisson_rest(&p, &t, j, &second, &x[0]))]
                     for j in range(SIDE):
                         block.cell[j] += 1.0
         free(p.laws)

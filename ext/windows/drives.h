@@ -13,29 +13,23 @@ typedef struct {
     int terms;                          /* 6, 8 or TERMS; 0: none will do */
 } Series;
 
-typedef struct {                        /* the targets of SIDE sources, one each */
-    const double *weight;
-    const double *longest;              /* how long before the end of the window arrivals count at most [ms]; NULL: all do */
-    const double *rows;                 /* coefficients */
-    int64_t stride;
+typedef struct {                        /* the targets of sources, one each */
+    const Kernel *kernel;
+    const double *rows;                 /* coefficients, of that of source 0, */
+    int64_t stride;                     /* and of the next so much further on */
     const double *quantum;
     int same;
     const Series *series;               /* NULL: not to be used, as weights have both signs */
-    Sum *sums;                          /* each has its own */
+    Sum *sums;                          /* of the target of source 0, and those that follow, */
+    int64_t *counts;                    /* and the numbers of their events */
+    int64_t total;
+    int limited;                        /* do arrivals count for a part of the window only? */
+    double weight[SIDE], longest[SIDE]; /* of the sources at hand; how long before its end they count at most [ms] */
+    PoissonBlock more;                  /* cells of which block 1 is still to be drawn, */
+    double weight_more[SIDE], longest_more[SIDE];
 } Driven;
 
-/* add up, for each source, one event if it is due */
-INLINE void add_due(int64_t n, const double *weight, const double *due, const Effects *e, int64_t *restrict membrane,
-                    int64_t *restrict current, int64_t *restrict counts)
-{
-    int64_t j;
-    for (j = 0; j < WHOLE(n); j++) {
-        const double w = due[j] * weight[j], f = w < 0.0 ? e->f[2][j] : e->f[0][j], g = w < 0.0 ? e->f[3][j] : e->f[1][j];
-        membrane[j] += lane_whole(w * f);
-        current[j] += lane_whole(w * g);
-        counts[j] += lane_whole(due[j]);
-    }
-}
+typedef struct { int64_t membrane[SIDE], current[SIDE], counts[SIDE]; } DrivenSums;
 
 /* of an even number of terms; even and odd powers apart, for the sake of shorter chains */
 INLINE double polynomial(const double *f, int terms, double y)
@@ -50,42 +44,6 @@ INLINE double polynomial(const double *f, int terms, double y)
     return even + odd * y;
 }
 
-/* The same with effects by series. */
-INLINE void series_of_due(int64_t n, const double *weight, const double *due, const double *x, double middle, const double *f,
-                          const double *g, int terms, int64_t *restrict membrane, int64_t *restrict current,
-                          int64_t *restrict counts)
-{
-    int64_t j;
-    for (j = 0; j < WHOLE(n); j++) {
-        const double w = due[j] * weight[j], y = x[j] - middle;
-        membrane[j] += lane_whole(w * polynomial(f, terms, y));
-        current[j] += lane_whole(w * polynomial(g, terms, y));
-        counts[j] += lane_whole(due[j]);
-    }
-}
-
-INLINE void add_series(int64_t n, const double *weight, const double *due, const double *x, const Series *s,
-                       int64_t *restrict membrane, int64_t *restrict current, int64_t *restrict counts)
-{
-    const double *f = s->f[weight[0] < 0.0 ? 2 : 0], *g = s->f[weight[0] < 0.0 ? 3 : 1];
-    if (s->terms == 6)
-        series_of_due(n, weight, due, x, s->middle, f, g, 6, membrane, current, counts);
-    else if (s->terms == 8)
-        series_of_due(n, weight, due, x, s->middle, f, g, 8, membrane, current, counts);
-    else
-        series_of_due(n, weight, due, x, s->middle, f, g, TERMS, membrane, current, counts);
-}
-
-typedef struct { int64_t membrane[SIDE], current[SIDE], counts[SIDE]; } DrivenSums;
-
-/* The effects of n events of the given sources. */
-INLINE void effects_of_events(int64_t n, const int32_t *source, double *x, const Kernel *kernel, const Driven *d, Effects *e)
-{
-    for (int64_t j = 0; d->longest && j < n; j++)
-        x[j] = x[j] < d->longest[source[j]] ? x[j] : d->longest[source[j]];
-    kernel->effects(n, x, source, d->rows, d->stride, d->quantum, d->same, e);
-}
-
 /* The effects of one event by series: as a visit of its row must have them, too. */
 static void eventsim_series(double x, const Series *s, Effects *e, int64_t k)
 {
@@ -93,89 +51,150 @@ static void eventsim_series(double x, const Series *s, Effects *e, int64_t k)
         e->f[i][k] = polynomial(s->f[i], s->terms, x - s->middle);
 }
 
-INLINE void add_event(int32_t source, int64_t k, const Driven *d, const Effects *e, DrivenSums *s)
+/* Add up, for each source, one event if it is due. */
+INLINE void add_series(const PoissonBlock *b, int64_t i, const double *weight, const Series *q, int terms, DrivenSums *restrict s)
 {
-    const double w = d->weight[source];
-    const int inhibits = w < 0.0;
-    s->membrane[source] += lane_whole(w * e->f[2 * inhibits][k]);
-    s->current[source] += lane_whole(w * e->f[2 * inhibits + 1][k]);
-    s->counts[source]++;
-}
-
-/* the events of block 1 of some sources, added up first apart */
-INLINE void add_second(const PoissonBlock *b, const Driven *d, DrivenSums *s)
-{
-    double weight[SIDE];
-    DrivenSums more = {{0}, {0}, {0}};
-    int64_t i, j;
-    for (j = 0; j < WHOLE(b->n); j++)
-        weight[j] = d->weight[b->source[j]];
-    for (i = 0; i < WORDS; i++)
-        add_series(b->n, weight, b->due[i], b->x[i], d->series, more.membrane, more.current, more.counts);
-    for (j = 0; j < b->n; j++) {
-        s->membrane[b->source[j]] += more.membrane[j];
-        s->current[b->source[j]] += more.current[j];
-        s->counts[b->source[j]] += more.counts[j];
+    const double *f = q->f[weight[0] < 0.0 ? 2 : 0], *g = q->f[weight[0] < 0.0 ? 3 : 1], middle = q->middle;
+    int64_t j, n = WHOLE(b->n);
+    for (j = 0; j < n; j++) {
+        const double w = b->due[i][j] * weight[j], y = b->x[i][j] - middle;
+        s->membrane[j] += lane_whole(w * polynomial(f, terms, y));
+        s->current[j] += lane_whole(w * polynomial(g, terms, y));
+        s->counts[j] += lane_whole(b->due[i][j]);
     }
 }
 
-/* Draw the events of n sources, SIDE at most, from source `first` on, and add up what they do; count them for each source, and
- * return how many they are. */
-LANES int64_t eventsim_drive(const PoissonSources *p, const PoissonStretch *t, int64_t first, int64_t n, const Kernel *kernel,
-                             const Driven *d, int64_t *restrict counts)
+INLINE void add_effects_of(PoissonBlock *b, int64_t i, const double *weight, const double *longest, const Driven *d,
+                           DrivenSums *restrict s)
 {
-    PoissonBlock block, second;
-    DrivenSums s = {{0}, {0}, {0}};
     Effects e;
-    double x[MOST];
-    int64_t cells = poisson_first(p, t, first, n, &block), total = 0, i, j, k, m;
-    for (; cells > 0; cells--) {
-        poisson_block(p, t, first, &block);
-        for (i = 1; i < WORDS; i++)
-            if (d->series)
-                add_series(n, d->weight, block.due[i], block.x[i], d->series, s.membrane, s.current, s.counts);
-            else {
-                effects_of_events(n, block.source, block.x[i], kernel, d, &e);
-                add_due(n, d->weight, block.due[i], &e, s.membrane, s.current, s.counts);
-            }
-        poisson_second(p, t, first, &block, &second);
-        if (second.n && d->series)
-            add_second(&second, d, &s);
-        for (i = 0; second.n && !d->series && i < WORDS; i++) {
-            effects_of_events(second.n, second.source, second.x[i], kernel, d, &e);
-            for (j = 0; j < second.n; j++)
-                if (second.due[i][j] != 0.0)
-                    add_event(second.source[j], j, d, &e, &s);
+    int64_t j;
+    for (j = 0; d->limited && j < b->n; j++)
+        b->x[i][j] = b->x[i][j] < longest[j] ? b->x[i][j] : longest[j];
+    d->kernel->effects(b->n, b->x[i], b->source, d->rows, d->stride, d->quantum, d->same, &e);
+    for (j = 0; j < WHOLE(b->n); j++) {
+        const double w = b->due[i][j] * weight[j];
+        s->membrane[j] += lane_whole(w * (w < 0.0 ? e.f[2][j] : e.f[0][j]));
+        s->current[j] += lane_whole(w * (w < 0.0 ? e.f[3][j] : e.f[1][j]));
+        s->counts[j] += lane_whole(b->due[i][j]);
+    }
+}
+
+INLINE void add_block(PoissonBlock *b, int later, const double *weight, const double *longest, const Driven *d,
+                      DrivenSums *restrict s)
+{
+    for (int64_t i = !later; i < WORDS; i++)
+        if (!d->series)
+            add_effects_of(b, i, weight, longest, d, s);
+        else if (d->series->terms == 6)
+            add_series(b, i, weight, d->series, 6, s);
+        else if (d->series->terms == 8)
+            add_series(b, i, weight, d->series, 8, s);
+        else
+            add_series(b, i, weight, d->series, TERMS, s);
+}
+
+/* Block 0 of whole cells, from random words to sums at one go. */
+INLINE void drive_whole(const PoissonSources *p, const PoissonStretch *t, int64_t first, PoissonBlock *restrict b, const Driven *d,
+                        int terms, DrivenSums *restrict s)
+{
+    const uint64_t law = p->law + (uint64_t)p->step, id = p->id + (uint64_t)first;
+    const double(*level)[SIDE] = p->laws[p->alike ? 0 : first / SIDE].level;
+    const double *f = d->series->f[d->weight[0] < 0.0 ? 2 : 0], *g = d->series->f[d->weight[0] < 0.0 ? 3 : 1];
+    const double middle = d->series->middle, until = t->until, until_offset = t->until_offset;
+    int64_t i, j, n = WHOLE(b->n);
+    for (j = 0; j < n; j++) {
+        uint64_t word[WORDS];
+        double epoch, begin = lane_cell(b->cell[j], b->length[j], &epoch), number;
+        const double left = until_offset - ((epoch - until) + begin);               /* from the beginning of the cell on */
+        poisson_words(p->seed, id + (uint64_t)j, law, lane_whole(b->cell[j]), 0, word);
+        b->u[j] = lane_unit(word[0]);
+        b->number[j] = number = poisson_number(b->u[j], level, j);
+        _Pragma("GCC unroll 3") for (i = 1; i < WORDS; i++) {
+            const double w = (double)(i - 1) < number ? d->weight[j] : 0.0;
+            const double y = (left - lane_place(lane_unit(word[i]), b->length[j])) - middle;
+            s->membrane[j] += lane_whole(w * polynomial(f, terms, y));
+            s->current[j] += lane_whole(w * polynomial(g, terms, y));
         }
-        for (j = 0; j < second.n; j++) {
-            m = second.number[j] == 2 * WORDS ? eventsim_poisson_rest(p, t, first, j, &second, x) : 0;
-            for (k = 0; k < m; k++) {
-                if (d->series)
-                    eventsim_series(x[k], d->series, &e, 0);
-                else
-                    effects_of_events(1, &second.source[j], &x[k], kernel, d, &e);
-                add_event(second.source[j], 0, d, &e, &s);
-            }
+        s->counts[j] += lane_whole(number < WORDS - 1.0 ? number : WORDS - 1.0);
+    }
+}
+
+/* To the sums of the target of a source, of weight w. */
+INLINE void pass_on(int32_t source, double w, int64_t membrane, int64_t current, int64_t count, Driven *d)
+{
+    int64_t *v = w < 0.0 ? d->sums[source].inhibition : d->sums[source].excitation;
+    v[0] += membrane;
+    v[1] += current;
+    d->counts[source] += count;
+    d->total += count;
+}
+
+INLINE void pass_on_one(int32_t source, double w, double x, double longest, Driven *d)
+{
+    const int inhibits = w < 0.0;
+    Effects e;
+    x = d->limited && longest < x ? longest : x;
+    if (d->series)
+        eventsim_series(x, d->series, &e, 0);
+    else
+        d->kernel->effects(1, &x, &source, d->rows, d->stride, d->quantum, d->same, &e);
+    pass_on(source, w, lane_whole(w * e.f[2 * inhibits][0]), lane_whole(w * e.f[2 * inhibits + 1][0]), 1, d);
+}
+
+/* What is left to draw of cells with many events. */
+LANES void eventsim_drive_more(const PoissonSources *p, const PoissonStretch *t, Driven *d)
+{
+    PoissonBlock *b = &d->more;
+    DrivenSums s = {{0}, {0}, {0}};
+    double x[MOST];
+    int64_t j, k, m;
+    for (j = b->n; j < WHOLE(b->n); j++)
+        d->weight_more[j] = 0.0;
+    poisson_second(p, t, b);
+    add_block(b, 1, d->weight_more, d->longest_more, d, &s);
+    for (j = 0; j < b->n; j++) {
+        pass_on(b->source[j], d->weight_more[j], s.membrane[j], s.current[j], s.counts[j], d);
+        m = b->number[j] == 2 * WORDS ? eventsim_poisson_rest(p, t, j, b, x) : 0;
+        for (k = 0; k < m; k++)
+            pass_on_one(b->source[j], d->weight_more[j], x[k], d->longest_more[j], d);
+    }
+    b->n = 0;
+}
+
+/* Draw the events of n sources, SIDE at most, from source `first` on, and add up what they do, and how many they are; but for
+ * what is left to eventsim_drive_more. */
+LANES void eventsim_drive(const PoissonSources *p, const PoissonStretch *t, int64_t first, int64_t n, Driven *d)
+{
+    PoissonBlock block;
+    DrivenSums s = {{0}, {0}, {0}};
+    int64_t cells = poisson_first(p, t, first, n, &block), j;
+    uint64_t more;
+    for (; cells > 0; cells--) {
+        if (block.whole && d->series && d->series->terms == 6)
+            drive_whole(p, t, first, &block, d, 6, &s);
+        else if (block.whole && d->series && d->series->terms == 8)
+            drive_whole(p, t, first, &block, d, 8, &s);
+        else {
+            poisson_block(p, t, first, &block);
+            add_block(&block, 0, d->weight, d->longest, d, &s);
+        }
+        more = 0;
+        for (j = 0; j < SIDE; j++)
+            more |= (uint64_t)(j < n && block.number[j] >= WORDS) << j;
+        for (; more; more &= more - 1) {
+            j = __builtin_ctzll(more);
+            d->weight_more[d->more.n] = d->weight[j];
+            d->longest_more[d->more.n] = d->longest[j];
+            poisson_has_more(&block, j, &d->more);
+            if (d->more.n == SIDE)
+                eventsim_drive_more(p, t, d);
         }
         for (j = 0; j < SIDE; j++)
             block.cell[j] += 1.0;
     }
-    for (j = 0; j < n; j++) {
-        counts[j] += s.counts[j];
-        total += s.counts[j];
-    }
-    if (d->series && d->weight[0] >= 0.0)
-        for (j = 0; j < n; j++) {
-            d->sums[j].excitation[0] += s.membrane[j];
-            d->sums[j].excitation[1] += s.current[j];
-        }
-    else
-        for (j = 0; j < n; j++) {
-            int64_t *v = d->weight[j] < 0.0 ? d->sums[j].inhibition : d->sums[j].excitation;
-            v[0] += s.membrane[j];
-            v[1] += s.current[j];
-        }
-    return total;
+    for (j = 0; j < n; j++)
+        pass_on((int32_t)(first + j), d->weight[j], s.membrane[j], s.current[j], s.counts[j], d);
 }
 
 #endif

@@ -37,26 +37,23 @@ cdef int64_t draw_and_sum(Background *d, PoissonPopulation source, Rows rows, Po
     """Draw what sources from `begin` to `end` do from one time to another, which arrives before `limit`."""
     cdef PoissonStretch t = source.stretch(since, until)
     cdef Driven targets
-    cdef double weight[SIDE]
-    cdef double longest[SIDE]
-    cdef int64_t first, n, total = 0
+    cdef int64_t first, n
     cdef Py_ssize_t j
-    targets.weight, targets.longest = weight, longest if s.resting != NULL else NULL
-    targets.stride, targets.quantum, targets.same = s.rates_stride, s.quanta, s.same
-    targets.series = &s.series if rows.by_series else NULL
+    targets.kernel, targets.rows, targets.stride = p.kernel(), p.coefs + s.rates_stride * d.target, s.rates_stride
+    targets.quantum, targets.same, targets.series = s.quanta, s.same, &s.series if rows.by_series else NULL
+    targets.sums, targets.counts, targets.total, targets.limited, targets.more.n = sums, d.counts, 0, s.resting != NULL, 0
     while eventsim_poisson_stretch(&d.sources, &t):
         for first from begin <= first < end by SIDE:
             n = min(end - first, SIDE)
             for j in range(n):
-                weight[j] = value(rows.weights, d.synapse + first + j)
+                targets.weight[j] = value(rows.weights, d.synapse + first + j)
                 if s.resting != NULL:
-                    longest[j] = counted(INFINITY, p.row(d.target + first + j), limit)
+                    targets.longest[j] = counted(INFINITY, p.row(d.target + first + j), limit)
             for j in range(n, SIDE):
-                weight[j] = 0.0
-            targets.rows = p.coefs + s.rates_stride * (d.target + first)
-            targets.sums = sums + first
-            total += eventsim_drive(&d.sources, &t, first, n, p.kernel(), &targets, d.counts + first)
-    return total
+                targets.weight[j] = 0.0
+            eventsim_drive(&d.sources, &t, first, n, &targets)
+        eventsim_drive_more(&d.sources, &t, &targets)
+    return targets.total
 
 cdef void recollect_drive(Worker w, Background *d, Rows rows) noexcept nogil:
     """What sources bring to neurons whose arrivals are taken one by one."""

@@ -54,23 +54,33 @@ cdef int32_t merged(Incoming *hung, int32_t a, int32_t b) noexcept nogil:
     return head
 
 cdef int32_t in_order(Incoming *hung, int32_t first) noexcept nogil:
-    """A list of arrivals, sorted: runs of 1, 2, 4 ... entries are merged as they fill up."""
+    """A list of arrivals, sorted: parts of it by insertion, which are merged as 1, 2, 4 ... have come together."""
     cdef int32_t run[48]
+    cdef int32_t part[PART]
     cdef int32_t one
-    cdef int k, n = 0
+    cdef int i, k, n = 0
     if first == 0 or hung[first - 1].target == 0:
         return first
     while first:
-        one, first = first, hung[first - 1].target
-        hung[one - 1].target = 0
-        k = 0
-        while k < n and run[k]:
-            one = merged(hung, run[k], one)
-            run[k] = 0
-            k += 1
-        if k == n:
+        i = 0
+        while first and i < PART:
+            k = i
+            while k > 0 and arrives_first(&hung[first - 1], &hung[part[k - 1] - 1]):
+                part[k] = part[k - 1]
+                k -= 1
+            part[k], first = first, hung[first - 1].target
+            i += 1
+        one = 0
+        while i > 0:
+            i -= 1
+            hung[part[i] - 1].target, one = one, part[i]
+        while i < n and run[i]:
+            one = merged(hung, run[i], one)
+            run[i] = 0
+            i += 1
+        if i == n:
             n += 1
-        run[k] = one
+        run[i] = one
     for k in range(n):
         if run[k]:
             first = merged(hung, run[k], first)

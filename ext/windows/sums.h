@@ -71,6 +71,11 @@ INLINE int64_t *sum_of(int32_t j, int inhibits, int dense, Sum *own, int32_t *pl
     return inhibits ? sums[place[j]].inhibition : sums[place[j]].excitation;
 }
 
+INLINE uint64_t bit_of(const uint64_t *bits, int32_t j)
+{
+    return bits[j >> 6] >> (j & 63) & 1;
+}
+
 /* Neurons that rest, one bit for each, and which synapses, of CHUNK at most, were left out because their targets do. */
 typedef struct {
     const uint64_t *bits;                       /* NULL: nobody is left out */
@@ -80,7 +85,7 @@ typedef struct {
 
 INLINE int left_out(Resting *resting, int32_t j, int64_t i)
 {
-    if (!resting->bits || !(resting->bits[j >> 6] >> (j & 63) & 1))
+    if (!resting->bits || !bit_of(resting->bits, j))
         return 0;
     resting->at[resting->n++] = (int32_t)i;
     return 1;
@@ -171,18 +176,21 @@ static void eventsim_alone(int64_t n, const double *weight, const Effects *e, Su
     }
 }
 
-/* Which of n synapses, CHUNK at most, have targets whose bits are set? Seldom any, so that is asked first. */
+/* Which of n synapses, CHUNK at most, have targets whose bits are set? Few, so eight are asked at once. */
 static int64_t eventsim_find(int64_t n, const int32_t *target, const uint64_t *bits, int32_t *at)
 {
-    uint64_t any = 0;
-    int64_t i, found = 0;
-    for (i = 0; i < n; i++)
-        any |= bits[target[i] >> 6] >> (target[i] & 63);
-    if (!(any & 1))
-        return 0;
-    for (i = 0; i < n; i++) {
-        at[found] = (int32_t)i;                 /* overwritten by the next one if it is not so */
-        found += bits[target[i] >> 6] >> (target[i] & 63) & 1;
+    int64_t i, k, found = 0;
+    for (i = 0; i < n; i += 8) {
+        const int64_t end = n - i < 8 ? n : i + 8;
+        uint64_t any = 1;
+        if (end == i + 8)
+            any = bit_of(bits, target[i]) | bit_of(bits, target[i + 1]) | bit_of(bits, target[i + 2]) | bit_of(bits, target[i + 3])
+                  | bit_of(bits, target[i + 4]) | bit_of(bits, target[i + 5]) | bit_of(bits, target[i + 6])
+                  | bit_of(bits, target[i + 7]);
+        for (k = i; any && k < end; k++) {
+            at[found] = (int32_t)k;             /* overwritten by the next one if it is not so */
+            found += (int64_t)bit_of(bits, target[k]);
+        }
     }
     return found;
 }
