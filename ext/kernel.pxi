@@ -46,6 +46,7 @@ cdef extern from "sums.h" nogil:
 cdef extern from "drives.h" nogil:
     enum:
         TERMS
+        PARTS
     ctypedef struct Series:
         double middle
         double f[4][12]
@@ -60,12 +61,17 @@ cdef extern from "drives.h" nogil:
         Sum *sums
         int64_t *counts
         int64_t total
+        int parts, now
+        double part, per_ms
+        int64_t *ahead
+        int64_t n
         int limited
         double weight[64]
         double longest[64]
         PoissonBlock more
     void eventsim_drive(const PoissonSources *p, const PoissonStretch *t, int64_t first, int64_t n, Driven *d)
     void eventsim_drive_more(const PoissonSources *p, const PoissonStretch *t, Driven *d)
+    void eventsim_drive_ahead(int64_t n, int inhibits, const int64_t *membrane, const int64_t *current, Sum *sums)
     void eventsim_series(double x, const Series *series, Effects *e, int64_t k)
 
 cdef extern from "send.h" nogil:

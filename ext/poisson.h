@@ -1,6 +1,6 @@
 /* Exact Poisson trains, as functions of time.
  *
- * Time is cut into cells, so long that 3/4 to 3/2 events of a source are expected in each. How many there are, and where, is in
+ * Time is cut into cells, so long that 3/2 to 3 events of a source are expected in each. How many there are, and where, is in
  * words of the source's own stream of random numbers: word 0 of a cell is its number, by inversion, and every other a place. So
  * there is nothing to remember: any stretch of time may be drawn alone, once more, and on any thread. A Poisson process is just
  * that: in disjoint stretches it is independent, and its events, given their number, are independent and uniform.
@@ -18,7 +18,7 @@
 
 enum {
     WORDS = 4,                          /* of a block */
-    MOST = 19,                          /* events in a cell: of 10^17 cells one would have more */
+    MOST = 27,                          /* events in a cell: of 10^17 cells not one would have more */
     SIDE = 64                           /* sources side by side */
 };
 #define POISSON_PURPOSE ((uint64_t)5 << 32)     /* random.pxi */
@@ -72,7 +72,7 @@ static inline Cells eventsim_poisson_cells(double interval)
     int exponent;
     const double fraction = frexp(interval, &exponent);
     if (interval < 1e250) {              /* (longer cells would overflow) */
-        cells.length = ldexp(1.0, fraction < 2.0 / 3.0 ? exponent - 1 : exponent);
+        cells.length = ldexp(1.0, fraction < 2.0 / 3.0 ? exponent : exponent + 1);
         cells.mean = cells.length / interval;
     }
     return cells;

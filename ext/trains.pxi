@@ -29,6 +29,9 @@ cdef extern from "poisson.h" nogil:
         double number[64]
         double x[4][64]
         double due[4][64]
+    ctypedef struct Cells:
+        double length, mean
+    Cells eventsim_poisson_cells(double interval)
     void eventsim_poisson_next(uint64_t seed, uint64_t id, uint64_t law, double *epoch, double *offset, double passed,
                                double interval, RateSteps steps, int64_t column)
     int eventsim_poisson_stretch(PoissonSources *p, PoissonStretch *t)

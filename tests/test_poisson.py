@@ -45,9 +45,9 @@ def block(seed, id, law, cell, k):
 def plain_cell(seed, id, law, cell, rate):
     """The events of a cell as fractions [ms], word by word: the slow and obvious way."""
     fraction, exponent = math.frexp(1e3 / rate)
-    length = Fraction(2) ** (exponent if fraction >= 2 / 3 else exponent - 1)
-    words = [w for k in range(5) for w in block(seed, id, law, cell, k)]
-    number = int(np.sum((words[0] >> 12) * 2.0**-52 >= stats.poisson.cdf(range(19), float(length) * rate / 1e3)))
+    length = Fraction(2) ** (exponent + 1 if fraction >= 2 / 3 else exponent)
+    words = [w for k in range(7) for w in block(seed, id, law, cell, k)]
+    number = int(np.sum((words[0] >> 12) * 2.0**-52 >= stats.poisson.cdf(range(27), float(length) * rate / 1e3)))
     places = [length * (w >> 12) / 2**52 for w in words[1 : number + 1]]
     finest = Fraction(2) ** -53
     return [cell * length + place // finest * finest for place in places], length

@@ -165,7 +165,7 @@ class Poisson(Model):
 
     Notes
     -----
-    Time is divided into cells so long that 3/4 to 3/2 events are expected in each. The number of events in a cell, and their
+    Time is divided into cells so long that 3/2 to 3 events are expected in each. The number of events in a cell, and their
     places in it, are independent random numbers which depend on the seed, the source's id and the cell alone (Threefry4x64-20):
     the same trains whatever else is in the network, and every stretch of them can be drawn without those before.
 

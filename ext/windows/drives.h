@@ -13,6 +13,9 @@ typedef struct {
     int terms;                          /* 6, 8 or TERMS; 0: none will do */
 } Series;
 
+/* Windows may be shorter than cells. Then what happens in a whole cell is drawn at once, each event in its window. */
+enum { PARTS = 4 };
+
 typedef struct {                        /* the targets of sources, one each */
     const Kernel *kernel;
     const double *rows;                 /* coefficients, of that of source 0, */
@@ -23,6 +26,9 @@ typedef struct {                        /* the targets of sources, one each */
     Sum *sums;                          /* of the target of source 0, and those that follow, */
     int64_t *counts;                    /* and the numbers of their events */
     int64_t total;
+    int parts, now;                     /* windows drawn at once, PARTS at most; the last is window 0, the present one is `now` */
+    double part, per_ms;                /* [ms], the length of one, a power of two, and how many are in a millisecond */
+    int64_t *ahead, n;                  /* of n targets, sums of windows to come: membranes and currents of 0, of 1 ... */
     int limited;                        /* do arrivals count for a part of the window only? */
     double weight[SIDE], longest[SIDE]; /* of the sources at hand; how long before its end they count at most [ms] */
     PoissonBlock more;                  /* cells of which block 1 is still to be drawn, */
@@ -51,15 +57,40 @@ static void eventsim_series(double x, const Series *s, Effects *e, int64_t k)
         e->f[i][k] = polynomial(s->f[i], s->terms, x - s->middle);
 }
 
-/* Add up, for each source, one event if it is due. */
-INLINE void add_series(const PoissonBlock *b, int64_t i, const double *weight, const Series *q, int terms, DrivenSums *restrict s)
+typedef struct {                        /* what an event of a unit weight does, as local variables: nothing written aliases them */
+    double membrane[TERMS], current[TERMS], middle, part, per_ms;
+} Shape;
+
+INLINE Shape shape_of(const Driven *d, double weight)
 {
-    const double *f = q->f[weight[0] < 0.0 ? 2 : 0], *g = q->f[weight[0] < 0.0 ? 3 : 1], middle = q->middle;
+    Shape e = {{0}, {0}, d->series->middle, d->part, d->per_ms};
+    memcpy(e.membrane, d->series->f[weight < 0.0 ? 2 : 0], sizeof(e.membrane));
+    memcpy(e.current, d->series->f[weight < 0.0 ? 3 : 1], sizeof(e.current));
+    return e;
+}
+
+/* Add an event of source j, a time x before the end of the last window, to the sums of its own. */
+INLINE void add_lane(int64_t j, double w, double x, const Shape *e, int terms, int parts, DrivenSums *restrict s)
+{
+    const double q = parts == 1 ? 0.0 : ceil(x * e->per_ms) - 1.0, y = (parts == 1 ? x : x - q * e->part) - e->middle;
+    const int64_t membrane = lane_whole(w * polynomial(e->membrane, terms, y));
+    const int64_t current = lane_whole(w * polynomial(e->current, terms, y));
+    int k;
+    _Pragma("GCC unroll 4") for (k = 0; k < parts; k++) {
+        const int64_t mask = parts == 1 ? -1 : -(int64_t)(q == (double)k);
+        s[k].membrane[j] += membrane & mask;
+        s[k].current[j] += current & mask;
+    }
+}
+
+/* Of each source an event, if it is due. */
+INLINE void add_series(const PoissonBlock *b, int64_t i, const double *weight, const Driven *d, int terms, int parts,
+                       DrivenSums *restrict s)
+{
+    const Shape e = shape_of(d, weight[0]);
     int64_t j, n = WHOLE(b->n);
     for (j = 0; j < n; j++) {
-        const double w = b->due[i][j] * weight[j], y = b->x[i][j] - middle;
-        s->membrane[j] += lane_whole(w * polynomial(f, terms, y));
-        s->current[j] += lane_whole(w * polynomial(g, terms, y));
+        add_lane(j, b->due[i][j] * weight[j], b->x[i][j], &e, terms, parts, s);
         s->counts[j] += lane_whole(b->due[i][j]);
     }
 }
@@ -80,6 +111,34 @@ INLINE void add_effects_of(PoissonBlock *b, int64_t i, const double *weight, con
     }
 }
 
+/* Block 0 of whole cells, from random words to sums at one go. */
+INLINE void drive_whole(const PoissonSources *p, const PoissonStretch *t, int64_t first, PoissonBlock *restrict b, const Driven *d,
+                        int terms, int parts, DrivenSums *restrict s)
+{
+    const uint64_t law = p->law + (uint64_t)p->step, id = p->id + (uint64_t)first;
+    const double(*level)[SIDE] = p->laws[p->alike ? 0 : first / SIDE].level;
+    const double until = t->until, until_offset = t->until_offset;
+    const Shape e = shape_of(d, d->weight[0]);
+    int64_t j, n = WHOLE(b->n);
+    for (j = 0; j < n; j++) {
+        uint64_t word[WORDS];
+        double epoch, begin = lane_cell(b->cell[j], b->length[j], &epoch), number, weight;
+        const double left = until_offset - ((epoch - until) + begin);               /* from the beginning of the cell on */
+        poisson_words(p->seed, id + (uint64_t)j, law, lane_whole(b->cell[j]), 0, word);
+        b->u[j] = lane_unit(word[0]);
+        b->number[j] = number = poisson_number(b->u[j], level, j);
+        weight = d->weight[j];
+        add_lane(j, number > 0.0 ? weight : 0.0, left - lane_place(lane_unit(word[1]), b->length[j]), &e, terms, parts, s);
+        add_lane(j, number > 1.0 ? weight : 0.0, left - lane_place(lane_unit(word[2]), b->length[j]), &e, terms, parts, s);
+        add_lane(j, number > 2.0 ? weight : 0.0, left - lane_place(lane_unit(word[3]), b->length[j]), &e, terms, parts, s);
+        s->counts[j] += lane_whole(number < WORDS - 1.0 ? number : WORDS - 1.0);
+    }
+}
+
+/* a call of F with the numbers of terms and of windows spelt out, each a loop of its own */
+#define SPELT(F, TERMS, ...) \
+    (d->parts == 1 ? F(__VA_ARGS__, TERMS, 1, s) : d->parts == 2 ? F(__VA_ARGS__, TERMS, 2, s) : F(__VA_ARGS__, TERMS, PARTS, s))
+
 INLINE void add_block(PoissonBlock *b, int later, const double *weight, const double *longest, const Driven *d,
                       DrivenSums *restrict s)
 {
@@ -87,74 +146,58 @@ INLINE void add_block(PoissonBlock *b, int later, const double *weight, const do
         if (!d->series)
             add_effects_of(b, i, weight, longest, d, s);
         else if (d->series->terms == 6)
-            add_series(b, i, weight, d->series, 6, s);
+            SPELT(add_series, 6, b, i, weight, d);
         else if (d->series->terms == 8)
-            add_series(b, i, weight, d->series, 8, s);
+            SPELT(add_series, 8, b, i, weight, d);
         else
-            add_series(b, i, weight, d->series, TERMS, s);
+            add_series(b, i, weight, d, TERMS, 1, s);
 }
 
-/* Block 0 of whole cells, from random words to sums at one go. */
-INLINE void drive_whole(const PoissonSources *p, const PoissonStretch *t, int64_t first, PoissonBlock *restrict b, const Driven *d,
-                        int terms, DrivenSums *restrict s)
+/* To the sums of the target of a source, of a weight that inhibits or not, in a window. */
+INLINE void pass_on(int32_t source, int inhibits, int window, int64_t membrane, int64_t current, Driven *d)
 {
-    const uint64_t law = p->law + (uint64_t)p->step, id = p->id + (uint64_t)first;
-    const double(*level)[SIDE] = p->laws[p->alike ? 0 : first / SIDE].level;
-    const double *f = d->series->f[d->weight[0] < 0.0 ? 2 : 0], *g = d->series->f[d->weight[0] < 0.0 ? 3 : 1];
-    const double middle = d->series->middle, until = t->until, until_offset = t->until_offset;
-    int64_t i, j, n = WHOLE(b->n);
-    for (j = 0; j < n; j++) {
-        uint64_t word[WORDS];
-        double epoch, begin = lane_cell(b->cell[j], b->length[j], &epoch), number;
-        const double left = until_offset - ((epoch - until) + begin);               /* from the beginning of the cell on */
-        poisson_words(p->seed, id + (uint64_t)j, law, lane_whole(b->cell[j]), 0, word);
-        b->u[j] = lane_unit(word[0]);
-        b->number[j] = number = poisson_number(b->u[j], level, j);
-        _Pragma("GCC unroll 3") for (i = 1; i < WORDS; i++) {
-            const double w = (double)(i - 1) < number ? d->weight[j] : 0.0;
-            const double y = (left - lane_place(lane_unit(word[i]), b->length[j])) - middle;
-            s->membrane[j] += lane_whole(w * polynomial(f, terms, y));
-            s->current[j] += lane_whole(w * polynomial(g, terms, y));
-        }
-        s->counts[j] += lane_whole(number < WORDS - 1.0 ? number : WORDS - 1.0);
+    int64_t *v = inhibits ? d->sums[source].inhibition : d->sums[source].excitation, *ahead = d->ahead + 2 * d->n * window + source;
+    if (window == d->now) {
+        v[0] += membrane;
+        v[1] += current;
+    } else {
+        ahead[0] += membrane;
+        ahead[d->n] += current;
     }
-}
-
-/* To the sums of the target of a source, of weight w. */
-INLINE void pass_on(int32_t source, double w, int64_t membrane, int64_t current, int64_t count, Driven *d)
-{
-    int64_t *v = w < 0.0 ? d->sums[source].inhibition : d->sums[source].excitation;
-    v[0] += membrane;
-    v[1] += current;
-    d->counts[source] += count;
-    d->total += count;
 }
 
 INLINE void pass_on_one(int32_t source, double w, double x, double longest, Driven *d)
 {
-    const int inhibits = w < 0.0;
+    const int inhibits = w < 0.0, window = d->parts == 1 ? 0 : (int)ceil(x * d->per_ms) - 1;
     Effects e;
+    x -= window * d->part;
     x = d->limited && longest < x ? longest : x;
     if (d->series)
         eventsim_series(x, d->series, &e, 0);
     else
         d->kernel->effects(1, &x, &source, d->rows, d->stride, d->quantum, d->same, &e);
-    pass_on(source, w, lane_whole(w * e.f[2 * inhibits][0]), lane_whole(w * e.f[2 * inhibits + 1][0]), 1, d);
+    pass_on(source, inhibits, window, lane_whole(w * e.f[2 * inhibits][0]), lane_whole(w * e.f[2 * inhibits + 1][0]), d);
+    d->counts[source]++;
+    d->total++;
 }
 
 /* What is left to draw of cells with many events. */
 LANES void eventsim_drive_more(const PoissonSources *p, const PoissonStretch *t, Driven *d)
 {
     PoissonBlock *b = &d->more;
-    DrivenSums s = {{0}, {0}, {0}};
+    DrivenSums s[PARTS];
     double x[MOST];
     int64_t j, k, m;
+    memset(s, 0, (size_t)d->parts * sizeof(DrivenSums));
     for (j = b->n; j < WHOLE(b->n); j++)
         d->weight_more[j] = 0.0;
     poisson_second(p, t, b);
-    add_block(b, 1, d->weight_more, d->longest_more, d, &s);
+    add_block(b, 1, d->weight_more, d->longest_more, d, s);
     for (j = 0; j < b->n; j++) {
-        pass_on(b->source[j], d->weight_more[j], s.membrane[j], s.current[j], s.counts[j], d);
+        for (k = 0; k < d->parts; k++)
+            pass_on(b->source[j], d->weight_more[j] < 0.0, (int)k, s[k].membrane[j], s[k].current[j], d);
+        d->counts[b->source[j]] += s->counts[j];
+        d->total += s->counts[j];
         m = b->number[j] == 2 * WORDS ? eventsim_poisson_rest(p, t, j, b, x) : 0;
         for (k = 0; k < m; k++)
             pass_on_one(b->source[j], d->weight_more[j], x[k], d->longest_more[j], d);
@@ -167,17 +210,19 @@ LANES void eventsim_drive_more(const PoissonSources *p, const PoissonStretch *t,
 LANES void eventsim_drive(const PoissonSources *p, const PoissonStretch *t, int64_t first, int64_t n, Driven *d)
 {
     PoissonBlock block;
-    DrivenSums s = {{0}, {0}, {0}};
+    DrivenSums s[PARTS];
     int64_t cells = poisson_first(p, t, first, n, &block), j;
     uint64_t more;
+    int k;
+    memset(s, 0, (size_t)d->parts * sizeof(DrivenSums));
     for (; cells > 0; cells--) {
         if (block.whole && d->series && d->series->terms == 6)
-            drive_whole(p, t, first, &block, d, 6, &s);
+            SPELT(drive_whole, 6, p, t, first, &block, d);
         else if (block.whole && d->series && d->series->terms == 8)
-            drive_whole(p, t, first, &block, d, 8, &s);
+            SPELT(drive_whole, 8, p, t, first, &block, d);
         else {
             poisson_block(p, t, first, &block);
-            add_block(&block, 0, d->weight, d->longest, d, &s);
+            add_block(&block, 0, d->weight, d->longest, d, s);
         }
         more = 0;
         for (j = 0; j < SIDE; j++)
@@ -193,8 +238,23 @@ LANES void eventsim_drive(const PoissonSources *p, const PoissonStretch *t, int6
         for (j = 0; j < SIDE; j++)
             block.cell[j] += 1.0;
     }
-    for (j = 0; j < n; j++)
-        pass_on((int32_t)(first + j), d->weight[j], s.membrane[j], s.current[j], s.counts[j], d);
+    for (k = 0; k < d->parts; k++)
+        for (j = 0; j < n; j++)
+            pass_on((int32_t)(first + j), d->weight[d->series ? 0 : j] < 0.0, k, s[k].membrane[j], s[k].current[j], d);
+    for (j = 0; j < n; j++) {
+        d->counts[first + j] += s->counts[j];
+        d->total += s->counts[j];
+    }
+}
+
+/* Add to the sums of n targets what has been drawn ahead. */
+static void eventsim_drive_ahead(int64_t n, int inhibits, const int64_t *membrane, const int64_t *current, Sum *sums)
+{
+    for (int64_t j = 0; j < n; j++) {
+        int64_t *v = inhibits ? sums[j].inhibition : sums[j].excitation;
+        v[0] += membrane[j];
+        v[1] += current[j];
+    }
 }
 
 #endif

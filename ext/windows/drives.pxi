@@ -10,9 +10,13 @@ cdef inline Time drawn_from(const Background *d, Time start) noexcept nogil:
     return last_of(earlier_by(start, d.delay), d.since)
 
 cdef void begin_drives(Worker w) noexcept nogil:
+    cdef Background *d = <Background *> w.drives.data
     cdef Py_ssize_t k
     for k in range(w.drives.n):
-        (<Background *> w.drives.data)[k].done = 0
+        d[k].done = 0
+        d[k].fresh = d[k].parts == 1 or w.plan.window >= d[k].ready
+        if d[k].fresh:
+            d[k].ready = w.plan.window - w.plan.window % d[k].parts + d[k].parts
 
 cdef void drive_all(Worker w, Sums s, int population, Py_ssize_t target) noexcept nogil:
     """Sum what sources bring to own neurons of a population within the window, up to a target at least."""
@@ -24,31 +28,41 @@ cdef void drive_all(Worker w, Sums s, int population, Py_ssize_t target) noexcep
 
 cdef void drive(Worker w, Background *d, Rows rows, Sums s, int64_t sources) noexcept nogil:
     """Go on with sources up to so many at least."""
-    cdef int64_t first = d.done, whole = first + (sources - first + SIDE - 1) // SIDE * SIDE
+    cdef int64_t first = d.done, whole = first + (sources - first + SIDE - 1) // SIDE * SIDE, k = d.ready - w.plan.window - 1
+    cdef Sum *sums = s.pools[w.index].sums + 1 - s.pools[w.index].first + d.target
+    cdef Time end = w.plan.limit if d.parts == 1 else w.start_of(d.ready)
     d.done = min(whole, d.sources.n)
     if d.sources.steps.n and not d.sources.alike:       # laws that change are made ready for all sources
         d.done = d.sources.n
-    w.synaptic_events += draw_and_sum(d, <PoissonPopulation> d.population, rows, rows.post, s,
-                                      s.pools[w.index].sums + 1 - s.pools[w.index].first + d.target,
-                                      drawn_from(d, w.plan.start), earlier_by(w.plan.limit, d.delay), w.plan.limit, first, d.done)
+    if d.fresh:
+        w.synaptic_events += draw_and_sum(d, s, sums, drawn_from(d, w.plan.start), end, d.parts, k, first, d.done)
+    else:
+        eventsim_drive_ahead(d.done - first, d.inhibits, d.ahead + 2 * d.sources.n * k + first,
+                             d.ahead + 2 * d.sources.n * k + d.sources.n + first, sums + first)
 
-cdef int64_t draw_and_sum(Background *d, PoissonPopulation source, Rows rows, Population p, Sums s, Sum *sums, Time since,
-                          Time until, Time limit, int64_t begin, int64_t end) noexcept nogil:
-    """Draw what sources from `begin` to `end` do from one time to another, which arrives before `limit`."""
-    cdef PoissonStretch t = source.stretch(since, until)
+cdef int64_t draw_and_sum(Background *d, Sums s, Sum *sums, Time since, Time limit, int parts, int64_t now, int64_t begin,
+                          int64_t end) noexcept nogil:
+    """Draw what sources from `begin` to `end` do from a time on, so far as it arrives before `limit`, where the last of some
+    windows ends. Of those `now` is the present one, whose sums are given."""
+    cdef PoissonStretch t = (<PoissonPopulation> d.population).stretch(since, earlier_by(limit, d.delay))
     cdef Driven targets
-    cdef int64_t first, n
+    cdef int64_t first, n, k
     cdef Py_ssize_t j
-    targets.kernel, targets.rows, targets.stride = p.kernel(), p.coefs + s.rates_stride * d.target, s.rates_stride
-    targets.quantum, targets.same, targets.series = s.quanta, s.same, &s.series if rows.by_series else NULL
-    targets.sums, targets.counts, targets.total, targets.limited, targets.more.n = sums, d.counts, 0, s.resting != NULL, 0
+    targets.kernel, targets.quantum, targets.same, targets.limited = s.p.kernel(), s.quanta, s.same, s.resting != NULL
+    targets.rows, targets.stride = s.p.coefs + s.rates_stride * d.target, s.rates_stride
+    targets.series = &s.series if (<Rows> d.rows).by_series else NULL
+    targets.sums, targets.counts, targets.total, targets.more.n = sums, d.counts, 0, 0
+    targets.parts, targets.now, targets.part, targets.per_ms = parts, <int> now, s.length, 1.0 / s.length
+    targets.ahead, targets.n = d.ahead, d.sources.n
+    for k in range(2 * now):
+        memset(d.ahead + k * d.sources.n + begin, 0, (end - begin) * sizeof(int64_t))
     while eventsim_poisson_stretch(&d.sources, &t):
         for first from begin <= first < end by SIDE:
             n = min(end - first, SIDE)
-            for j in range(n):
-                targets.weight[j] = value(rows.weights, d.synapse + first + j)
+            for j in range(n if first == begin or (<Rows> d.rows).weights.stride or s.resting != NULL else 0):
+                targets.weight[j] = value((<Rows> d.rows).weights, d.synapse + first + j)
                 if s.resting != NULL:
-                    targets.longest[j] = counted(INFINITY, p.row(d.target + first + j), limit)
+                    targets.longest[j] = counted(INFINITY, s.p.row(d.target + first + j), limit)
             for j in range(n, SIDE):
                 targets.weight[j] = 0.0
             eventsim_drive(&d.sources, &t, first, n, &targets)
@@ -89,6 +103,7 @@ cdef void end_drives(Worker w) noexcept nogil:
     for k in range(w.drives.n):
         free(d[k].sources.laws)
         free(d[k].counts)
+        free(d[k].ahead)
     w.drives.n = 0
 
 def start_drives(Windows windows):
@@ -151,8 +166,29 @@ cdef start_drive(Windows windows, Worker w, PoissonPopulation p, Rows rows, int3
     d.population, d.rows, d.projection, d.delay, d.since = <void *> p, <void *> rows, projection, rows.shortest, since
     d.source, d.synapse, d.target = first + begin, begin, rows.indices[begin]
     d.counts = <int64_t *> calloc(d.sources.n + SIDE, sizeof(int64_t))
-    if d.sources.laws == NULL or d.counts == NULL:
+    d.parts, d.inhibits = windows_at_once(windows, p, rows, s, begin + first, end + first), rows.weight.min() < 0.0
+    windows.parts[p.index] = d.parts
+    d.ahead = <int64_t *> calloc(2 * (d.parts - 1) * d.sources.n + 1, sizeof(int64_t))
+    if d.sources.laws == NULL or d.counts == NULL or d.ahead == NULL:
         raise MemoryError("Windows: no memory for the Poisson sources")
+
+cdef bint has_steps(Flights flights):
+    """Are there steps of injected currents to come? Windows are cut there."""
+    cdef Py_ssize_t k
+    for k in range(flights.n):
+        if flights.heap[k].source < 0:
+            return True
+    return False
+
+cdef int windows_at_once(Windows windows, PoissonPopulation p, Rows rows, Sums s, int64_t begin, int64_t end):
+    """How many windows there are in a cell, if all sources have cells of one length and no window is ever cut."""
+    cdef Cells shortest, longest
+    interval = np.asarray(p.coef)[begin:end, 0] if p.coef_stride else np.asarray(p.coef)[:1, 0]
+    shortest, longest = eventsim_poisson_cells(interval.min()), eventsim_poisson_cells(interval.max())
+    if (shortest.length != longest.length or not 0.0 < longest.mean or p.steps.n or p.on_grid or not rows.by_series
+            or s.series.terms == TERMS or has_steps(windows.engine.flights)):
+        return 1
+    return <int> min(max(longest.length * windows.plan.per_ms, 1.0), PARTS, windows.plan.per_ms)
 
 def stop_drives(Windows windows):
     """Leave Poisson sources to lag, their spikes until now counted. Those to be recorded are drawn again, and do not lag."""
@@ -192,7 +228,7 @@ def stop_drives(Windows windows):
 
 cdef count_drive(Worker w, Background *d, Time now, dict ahead):
     """Note how many spikes of each source have arrived, and how many will, in ahead[index of the sources]."""
-    cdef Rows rows = <Rows> d.rows
+    cdef Sums s = <Sums> w.plan.sums[(<Rows> d.rows).post.index]
     cdef PoissonPopulation p = <PoissonPopulation> d.population
     cdef int64_t[::1] counts = <int64_t[:d.sources.n]> d.counts
     sums = np.zeros((d.sources.n + SIDE, sizeof(Sum) // 8), np.int64)      # of no use
@@ -200,7 +236,11 @@ cdef count_drive(Worker w, Background *d, Time now, dict ahead):
     arrived, on_their_way = ahead.setdefault(p.index, (np.zeros(p.n, np.int64), np.zeros(p.n, np.int64)))
     here = slice(d.source, d.source + d.sources.n)
     arrived[here] = counts
+    if d.parts > 1 and before(now, w.start_of(d.ready)):
+        counts[:] = 0
+        w.engine.synaptic_events -= draw_and_sum(d, s, <Sum *> &view[0, 0], drawn_from(d, now), w.start_of(d.ready), 1, 0, 0,
+                                                 d.sources.n)
+        arrived[here] -= counts
     counts[:] = 0
-    draw_and_sum(d, p, rows, rows.post, <Sums> w.plan.sums[rows.post.index], <Sum *> &view[0, 0], drawn_from(d, now), now,
-                 later(now, d.delay), 0, d.sources.n)
+    draw_and_sum(d, s, <Sum *> &view[0, 0], drawn_from(d, now), later(now, d.delay), 1, 0, 0, d.sources.n)
     on_their_way[here] = counts

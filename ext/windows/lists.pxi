@@ -54,7 +54,8 @@ cdef int32_t merged(Incoming *hung, int32_t a, int32_t b) noexcept nogil:
     return head
 
 cdef int32_t in_order(Incoming *hung, int32_t first) noexcept nogil:
-    """A list of arrivals, sorted: parts of it by insertion, which are merged as 1, 2, 4 ... have come together."""
+    """A list of arrivals, sorted: parts of it by insertion, which are merged as 1, 2, 4 ... have come together. Of equal ones the
+    last of the list is first: it was hung first."""
     cdef int32_t run[48]
     cdef int32_t part[PART]
     cdef int32_t one
@@ -65,7 +66,7 @@ cdef int32_t in_order(Incoming *hung, int32_t first) noexcept nogil:
         i = 0
         while first and i < PART:
             k = i
-            while k > 0 and arrives_first(&hung[first - 1], &hung[part[k - 1] - 1]):
+            while k > 0 and not arrives_first(&hung[part[k - 1] - 1], &hung[first - 1]):
                 part[k] = part[k - 1]
                 k -= 1
             part[k], first = first, hung[first - 1].target

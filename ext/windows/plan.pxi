@@ -117,8 +117,13 @@ cdef struct Background:         # Poisson sources that have one synapse each, on
     int64_t synapse             # and its synapse
     double delay                # [ms]
     Time since                  # what they do before is in flight, or has arrived
-    int64_t *counts             # of their spikes that arrive
-    int64_t done                # sources that have been drawn for this window
+    int64_t *counts             # of their spikes that have been drawn
+    int64_t done                # sources that have been dealt with in this window
+    int parts                   # so many windows are drawn at once; those from window `ready` on are still to be drawn,
+    int64_t ready
+    bint fresh                  # and this is the first of some that have been
+    bint inhibits               # have all weights this sign? If there are parts
+    int64_t *ahead              # see drives.h
 
 cdef struct Lot:                # of neurons
     Py_ssize_t n

@@ -56,6 +56,7 @@ cdef class Sums:
     cdef bint same                              # see `Population.effects`
     cdef Py_ssize_t rates_stride, stride        # of the rows of coefficients; 0: what matters is the same for all neurons
     cdef double quanta[2]                       # see sums.h
+    cdef double length                          # of a window [ms]
     cdef Series series                          # see drives.h
     cdef tuple fitted                           # and what it was made for
 
@@ -91,6 +92,7 @@ cdef class Sums:
 
     def set_quanta(self, double weight, double length, double synapses=1.0):
         """For weights up to `weight`, windows up to `length`, and at most so many synapses onto a neuron."""
+        self.length = length
         first, second, self.same = self.p.effects(length)
         self.rates_stride, self.stride = self.stride_of(self.p.kernel().rates), self.stride_of(self.p.kernel().coefficients)
         self.quanta[0], self.quanta[1] = quantum(weight * first, synapses), quantum(weight * second, synapses)

@@ -9,6 +9,7 @@ cdef class Windows:
     cdef Plan plan
     cdef readonly double longest                # window [ms]
     cdef Py_ssize_t opened                      # spikes recorded before
+    cdef dict parts                             # {index of a population of driving sources: `Background.parts`}
     cdef dict lagging                           # {index of a population of driving sources: see `start_drives`}
     cdef readonly int64_t exact                 # times a neuron's window was lived through, its sums being too large a risk,
     cdef readonly int64_t shadowed              # or only to watch it
@@ -39,7 +40,7 @@ cdef class Windows:
         if (self.plan.seats == NULL or self.plan.kind == NULL or self.plan.rank == NULL or self.plan.owner == NULL or self.plan.sums == NULL
                 or self.plan.routes == NULL or self.worker == NULL):
             raise MemoryError(f"Windows: no memory for {engine.n} neurons")
-        self.sums, self.lagging = [], {}
+        self.sums, self.lagging, self.parts = [], {}, {}
         for p in engine.populations:
             self.plan.kind[p.index] = {LIFPopulation: IS_LIF, DeltaPopulation: IS_DELTA, FlyPopulation: IS_FLY}.get(type(p), 0)
             share = max((((p.n + 63) >> 6) + threads - 1) // threads, 1)        # of a worker, in words
@@ -76,6 +77,11 @@ cdef class Windows:
     def summing(self):
         """Are arrivals summed anywhere?"""
         return self.plan.summing
+
+    @property
+    def at_once(self):
+        """For how many windows the sources of a population that drives others are drawn at once: {its index: number}."""
+        return dict(self.parts)
 
     @property
     def proving(self):
