@@ -33,8 +33,9 @@ cdef enum:
     AHEAD = 8                   # neurons ahead for which memory is fetched
     TOGETHER = 16               # synapses of a row for which memory is fetched
     BLOCK = 16                  # words of neurons that are taken through a window together
-    SEGMENTS = 32               # segments of rows whose effects are computed together
-    LONG_SEGMENT = 6            # a spike with so many arrivals in a window is not sent, but visited in each
+    SEGMENTS = 16               # segments of rows whose effects are computed together
+    LONG_SEGMENT = 6            # a spike with so many arrivals in a window is not sent, but visited in each;
+    SHORT_SEGMENT = 2           # or with so many, at neurons that are looked at in each anyway
     MANY = 8                    # arrivals at a neuron in a window
     RENUMBER = 1 << 30          # windows after which they are counted from 0 again
     FINEST = 20                 # a window is no shorter than 2**-20 ms

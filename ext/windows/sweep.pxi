@@ -228,6 +228,8 @@ cdef void recollect_all(Worker w, int32_t rank) noexcept nogil:
     cdef Py_ssize_t k
     w.separate.n = 0
     for k in range(w.visits.n):
+        if k + AHEAD < w.visits.n:
+            fetch_visit(<Rows> w.engine.projection[visits[k + AHEAD].projection], &visits[k + AHEAD])
         if has_rank(plan, <Rows> w.engine.projection[visits[k].projection], rank):
             recollect_row(w, <Rows> w.engine.projection[visits[k].projection], &visits[k])
     for k in range(w.drives.n):
@@ -251,6 +253,12 @@ cdef void recollect_mail(Worker w, const Bag *mail, int32_t rank) noexcept nogil
         route, j = &w.plan.routes[arrival[k].projection], arrival[k].target
         if route.summed and route.rank == rank and (<Sums> route.sums).exact[j >> 6] >> (j & 63) & 1 and arrival[k].w != 0.0:
             w.hang(&arrival[k])
+
+cdef inline void fetch_visit(Rows rows, const Flight *f) noexcept nogil:
+    cdef int64_t k
+    prefetch(&rows.ptr[f.source - rows.first])
+    for k from f.cursor <= k < min(f.stop, f.cursor + 4 * TOGETHER) by TOGETHER:
+        prefetch(&rows.target[k])
 
 cdef void recollect_row(Worker w, Rows rows, const Flight *f) noexcept nogil:
     """The arrivals of a visit at neurons whose arrivals are taken one by one."""

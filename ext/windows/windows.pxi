@@ -249,7 +249,7 @@ cdef class Windows:
             (<Rows> rows).by_series = False
             (<Rows> rows).summed = self.plan.sums[rows.post.index] != NULL and rows.port == 0
             (<Rows> rows).visited = ((<Rows> rows).summed and rows.shortest > 0.0
-                                     and rows.segment(self.longest) >= LONG_SEGMENT)
+                                     and rows.segment(self.longest) >= (SHORT_SEGMENT if is_driven(self.engine, rows.post, self.longest) else LONG_SEGMENT))
         for sums in self.sums:
             rows = [r for r in self.engine.projections if (<Rows> r).post is sums.p and (<Rows> r).summed]
             sums.set_dense(is_driven(self.engine, sums.p, self.longest))
