@@ -396,20 +396,26 @@ INLINE void poisson_any_block(const PoissonSources *p, const PoissonStretch *t, 
     }
 }
 
+/* the same with what is known beforehand spelt out, each a loop of its own */
+INLINE void poisson_draw(const PoissonSources *p, const PoissonStretch *t, PoissonBlock *b, int later, const double level[WORDS][SIDE])
+{
+    if (b->whole)
+        poisson_any_block(p, t, b, later, level, 1, 0);
+    else if (!p->on_grid)
+        poisson_any_block(p, t, b, later, level, 0, 0);
+    else
+        poisson_any_block(p, t, b, later, level, 0, 1);
+}
+
 INLINE void poisson_block(const PoissonSources *p, const PoissonStretch *t, int64_t first, PoissonBlock *b)
 {
-    const double(*level)[SIDE] = p->laws[p->alike ? 0 : first / SIDE].level;
-    if (b->whole)
-        poisson_any_block(p, t, b, 0, level, 1, 0);
-    else if (!p->on_grid)
-        poisson_any_block(p, t, b, 0, level, 0, 0);
-    else
-        poisson_any_block(p, t, b, 0, level, 0, 1);
+    poisson_draw(p, t, b, 0, p->laws[p->alike ? 0 : first / SIDE].level);
 }
 
 /* Note that a cell has a block 1: b collects such, SIDE at most. */
 INLINE void poisson_has_more(const PoissonBlock *all, int64_t j, PoissonBlock *b)
 {
+    b->whole = all->whole && (b->n == 0 || b->whole);
     b->source[b->n] = all->source[j];
     b->cell[b->n] = all->cell[j];
     b->length[b->n] = all->length[j];
@@ -421,6 +427,8 @@ INLINE void poisson_second(const PoissonSources *p, const PoissonStretch *t, Poi
 {
     double level[WORDS][SIDE];
     int64_t i, j;
+    if (b->n == 0)
+        return;
     for (j = 0; j < WHOLE(b->n); j++) {
         const int64_t k = j < b->n ? j : 0, s = p->alike ? 0 : b->source[k];
         b->source[j] = b->source[k];
@@ -430,10 +438,7 @@ INLINE void poisson_second(const PoissonSources *p, const PoissonStretch *t, Poi
         for (i = 0; i < WORDS; i++)
             level[i][j] = p->laws[s / SIDE].level[WORDS + i][s % SIDE];
     }
-    if (p->on_grid)
-        poisson_any_block(p, t, b, 1, level, 0, 1);
-    else
-        poisson_any_block(p, t, b, 1, level, 0, 0);
+    poisson_draw(p, t, b, 1, level);
 }
 
 /* Does an event of source s, whose own time is given, happen in a stretch? On a grid the time becomes that when it happens. */

@@ -188,6 +188,8 @@ LANES void eventsim_drive_more(const PoissonSources *p, const PoissonStretch *t,
     DrivenSums s[PARTS];
     double x[MOST];
     int64_t j, k, m;
+    if (b->n == 0)
+        return;
     memset(s, 0, (size_t)d->parts * sizeof(DrivenSums));
     for (j = b->n; j < WHOLE(b->n); j++)
         d->weight_more[j] = 0.0;
