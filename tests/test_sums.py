@@ -109,7 +109,7 @@ def driven(n=150):
 
 
 def ahead(n=140):
-    """Sources that drive, with cells of 1, 2 and 4 windows and more, at delays that are cells or not, of weights of either sign."""
+    """Sources that drive, with cells of 1, 2 and 4 windows and more; delays that are cells or not, weights of either sign."""
     net = es.Network()
     faster = net.add("faster", n, es.Poisson(rate=40_000.0))
     fast = net.add("fast", n, es.Poisson(rate=np.linspace(13_000.0, 23_000.0, n)))
