@@ -35,6 +35,7 @@ typedef struct {                        /* the targets of sources, one each */
     double weight_more[SIDE], longest_more[SIDE];
 } Driven;
 
+/* Sums of one window; the numbers of events in all windows are with those of the last. */
 typedef struct { int64_t membrane[SIDE], current[SIDE], counts[SIDE]; } DrivenSums;
 
 /* of an even number of terms; even and odd powers apart, for the sake of shorter chains */
@@ -136,8 +137,8 @@ INLINE void drive_whole(const PoissonSources *p, const PoissonStretch *t, int64_
 }
 
 /* a call of F with the numbers of terms and of windows spelt out, each a loop of its own */
-#define SPELT(F, TERMS, ...) \
-    (d->parts == 1 ? F(__VA_ARGS__, TERMS, 1, s) : d->parts == 2 ? F(__VA_ARGS__, TERMS, 2, s) : F(__VA_ARGS__, TERMS, PARTS, s))
+#define SPELT(F, N, ...) \
+    (d->parts == 1 ? F(__VA_ARGS__, N, 1, s) : d->parts == 2 ? F(__VA_ARGS__, N, 2, s) : F(__VA_ARGS__, N, PARTS, s))
 
 INLINE void add_block(PoissonBlock *b, int later, const double *weight, const double *longest, const Driven *d,
                       DrivenSums *restrict s)

@@ -315,8 +315,8 @@ INLINE double in_doubles(int64_t sum)
 }
 
 #define PANEL(MODEL, NEURON, ROW)                                                                                      \
-    LANES void eventsim_##MODEL##_panel(int64_t n, Panel *panels, const double *rows, int64_t stride, int same,        \
-                                        const Sum *sums, const Window *window, uint64_t *fails)                        \
+    INLINE void MODEL##_panels(int64_t n, Panel *panels, const double *rows, int64_t stride, int same,                 \
+                               const Sum *sums, const Window *window, uint64_t *fails)                                 \
     {                                                                                                                  \
         const double q_0 = window->quantum[0], q_1 = window->quantum[1];                                               \
         Lane length;                                                                                                   \
@@ -360,6 +360,14 @@ INLINE double in_doubles(int64_t sum)
             for (l = 0; l < LANES_AT_ONCE; l++)                                                                        \
                 fails[i / CHUNK] |= (uint64_t)(x.safe[l] == 0.0) << (k + l);                                           \
         }                                                                                                              \
+    }                                                                                                                  \
+    LANES void eventsim_##MODEL##_panel(int64_t n, Panel *panels, const double *rows, int64_t stride, int same,        \
+                                        const Sum *sums, const Window *window, uint64_t *fails)                        \
+    {                                                                                                                  \
+        if (same)                               /* spelt out, each a loop of its own */                                \
+            MODEL##_panels(n, panels, rows, stride, 1, sums, window, fails);                                           \
+        else                                                                                                           \
+            MODEL##_panels(n, panels, rows, stride, 0, sums, window, fails);                                           \
     }                                                                                                                  \
     /* neuron l of a panel takes up the state in a row, or a row that of the neuron */                                 \
     static void eventsim_##MODEL##_enter(Panel *panel, int l, const double *row)                                       \
@@ -483,8 +491,8 @@ INLINE void lif_late(Lanes *x, int same)
     }
 }
 
-/* Currents are largest where they begin, if positive, and where they end, if negative. Under the sum of those, u moves one
- * way, so it is largest at one of the ends; arrivals of excitation add what they add at the end, as the window is not longer
+/* Currents are largest where they begin, if positive, and where they end, if negative, and so is the sum of two that fall at
+ * the same rate. Under the largest, u moves one way, so it is largest at one of the ends; arrivals of excitation add what they add at the end, as the window is not longer
  * than their response takes to rise; those of inhibition add nothing. */
 INLINE void lif_through(Lanes *x, int same, const double *t, const Propagators *f)
 {
@@ -492,9 +500,10 @@ INLINE void lif_through(Lanes *x, int same, const double *t, const Propagators *
     (void)t;
     EACH_LANE(l) {
         const double ex = x->ex[l] * f->ex[l], in = x->in[l] * f->in[l], u = x->u[l], k = x->k[l];
-        const double J = k * (larger(x->ex[l], ex) + larger(x->in[l], in) + x->I_e[l]), more = k * x->M_ex[l];
+        const double sum = larger(x->ex[l] + x->in[l], ex + in), apart = larger(x->ex[l], ex) + larger(x->in[l], in);
+        const double J = k * ((same ? sum : apart) + x->I_e[l]), terms = k * (fabs(x->ex[l]) + fabs(x->in[l]) + fabs(x->I_e[l])), more = k * x->M_ex[l];
         const double top = larger(u, u * f->m[l] + J * f->k_0[l]) + more;
-        const double noise = ROUNDING * (fabs(u) + fabs(x->c[l]) + fabs(J) * f->k_0[l] + more);
+        const double noise = ROUNDING * (fabs(u) + fabs(x->c[l]) + terms * f->k_0[l] + more);
         const double v = u * f->m[l] + k * ((x->ex[l] * f->k_ex[l] + x->M_ex[l]) + (x->in[l] * f->k_in[l] + x->M_in[l])
                                             + x->I_e[l] * f->k_0[l]);
         const double held = x->after[l] >= 0.0 ? 2.0 : 0.0;         /* resting to the end, or only for a part */
