@@ -26,7 +26,7 @@ typedef struct {                        /* the targets of sources, one each */
     Sum *sums;                          /* of the target of source 0, and those that follow, */
     int64_t *counts;                    /* and the numbers of their events */
     int64_t total;
-    int parts, now;                     /* windows drawn at once, PARTS at most; the last is window 0, the present one is `now` */
+    int parts, now;                     /* windows drawn at once, PARTS at most; the last is window 0, the first is `now` */
     double part, per_ms;                /* [ms], the length of one, a power of two, and how many are in a millisecond */
     int64_t *ahead, n;                  /* of n targets, sums of windows to come: membranes and currents of 0, of 1 ... */
     int limited;                        /* do arrivals count for a part of the window only? */
@@ -197,7 +197,7 @@ LANES void eventsim_drive_more(const PoissonSources *p, const PoissonStretch *t,
     poisson_second(p, t, b);
     add_block(b, 1, d->weight_more, d->longest_more, d, s);
     for (j = 0; j < b->n; j++) {
-        for (k = 0; k < d->parts; k++)
+        for (k = 0; k <= d->now; k++)
             pass_on(b->source[j], d->weight_more[j] < 0.0, (int)k, s[k].membrane[j], s[k].current[j], d);
         d->counts[b->source[j]] += s->counts[j];
         d->total += s->counts[j];
@@ -241,7 +241,7 @@ LANES void eventsim_drive(const PoissonSources *p, const PoissonStretch *t, int6
         for (j = 0; j < SIDE; j++)
             block.cell[j] += 1.0;
     }
-    for (k = 0; k < d->parts; k++)
+    for (k = 0; k <= d->now; k++)
         for (j = 0; j < n; j++)
             pass_on((int32_t)(first + j), d->weight[d->series ? 0 : j] < 0.0, k, s[k].membrane[j], s[k].current[j], d);
     for (j = 0; j < n; j++) {

@@ -43,7 +43,7 @@ cdef void drive(Worker w, Background *d, Rows rows, Sums s, int64_t sources) noe
 cdef int64_t draw_and_sum(Background *d, Sums s, Sum *sums, Time since, Time limit, int parts, int64_t now, int64_t begin,
                           int64_t end) noexcept nogil:
     """Draw what sources from `begin` to `end` do from a time on, so far as it arrives before `limit`, where the last of some
-    windows ends. Of those `now` is the present one, whose sums are given."""
+    windows ends. The first is `now`, whose sums are given."""
     cdef PoissonStretch t = (<PoissonPopulation> d.population).stretch(since, earlier_by(limit, d.delay))
     cdef Driven targets
     cdef int64_t first, n, k
