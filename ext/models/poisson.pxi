@@ -135,6 +135,7 @@ cdef class PoissonPopulation(Population):
         cdef PoissonStretch t
         cdef Time own = self.first_own(0, since)
         t.since, t.since_offset, t.until, t.until_offset = since.epoch, since.offset, until.epoch, until.offset
+        t.begin, t.begin_offset = own.epoch, own.offset
         t.end, t.end_offset = own.epoch, own.offset
         return t
 
