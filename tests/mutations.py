@@ -102,7 +102,7 @@ MUTATIONS = [
     Mutation("ranks ignored", "ext/windows/length.pxi", "* (1.0 - 2.0 ** -40) < length\n", "* (1.0 - 2.0 ** -40) < 0.0\n", WINDOWS),
     Mutation("delay of a millisecond taken for none", "ext/windows/send.pxi", "undelayed and wait[i] < 0.5 and", "undelayed and", WINDOWS),
     Mutation("window of an arrival rounded up", "ext/windows/send.h", "floor(o * per_ms)", "ceil(o * per_ms)", WINDOWS),
-    Mutation("sources do not lag between runs", "ext/windows/drives.pxi", "stretch(since, earlier_by(limit, d.delay))", "stretch(since, limit)", WINDOWS),
+    Mutation("sources do not lag between runs", "ext/windows/drives.pxi", "stretch(since, until)", "stretch(since, limit)", WINDOWS),
     Mutation("events of a driving source beyond its first words lost", "ext/windows/drives.h", "    add_block(b, 1, d->weight_more, d->longest_more, d, s);\n", "", WINDOWS),
     Mutation("events of a cell all in its first window", "ext/windows/drives.h", "ceil(x * e->per_ms) - 1.0", "(double)(parts - 1)", WINDOWS),
     Mutation("sums drawn ahead kept for the next cell", "ext/windows/drives.pxi", "    for k in range(2 * now):\n", "    for k in range(0):\n", WINDOWS),

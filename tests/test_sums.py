@@ -309,6 +309,19 @@ def test_not_recording_sources_changes_no_neuron(build):
     np.testing.assert_array_equal(rows[rows[:, 2] >= first], theirs[theirs[:, 2] >= first])
 
 
+@pytest.mark.parametrize("delay", [0.1, 0.503, 0.58])
+def test_sources_on_a_grid_are_counted_to_the_end_of_a_run(delay):
+    """They spike exactly where runs end: that belongs to the next run, though (t + delay) - delay may be another time than t."""
+    net = es.Network()
+    source, cell = net.add("source", 200, es.Poisson(rate=8000.0, grid=0.1)), net.add("cell", 200, es.LIF())
+    net.connect(source, cell, es.OneToOne(), weight=1.0, delay=delay)
+    sims = windowed(net, record_spikes=False), es.Simulation(net, seed=1, executor="ordered", record_spikes=False)
+    for _ in range(9):
+        fast, judge = (sim.run(0.5).counts(source) for sim in sims)
+        np.testing.assert_array_equal(fast, judge)
+    assert sims[0]._engine.lagging.keys() == {0} and judge.sum() > 100
+
+
 def test_sources_that_lag_are_counted_and_caught_up(tmp_path):
     """Their last spikes, still on their way, are drawn when somebody wants to see them: all else is as if they did not lag."""
     net = brunel.build(0.02)

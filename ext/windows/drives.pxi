@@ -35,16 +35,17 @@ cdef void drive(Worker w, Background *d, Rows rows, Sums s, int64_t sources) noe
     if d.sources.steps.n and not d.sources.alike:       # laws that change are made ready for all sources
         d.done = d.sources.n
     if d.fresh:
-        w.synaptic_events += draw_and_sum(d, s, sums, drawn_from(d, w.plan.start), end, d.parts, k, first, d.done)
+        w.synaptic_events += draw_and_sum(d, s, sums, drawn_from(d, w.plan.start), earlier_by(end, d.delay), end, d.parts, k, first,
+                                          d.done)
     else:
         eventsim_drive_ahead(d.done - first, d.inhibits, d.ahead + 2 * d.sources.n * k + first,
                              d.ahead + 2 * d.sources.n * k + d.sources.n + first, sums + first)
 
-cdef int64_t draw_and_sum(Background *d, Sums s, Sum *sums, Time since, Time limit, int parts, int64_t now, int64_t begin,
-                          int64_t end) noexcept nogil:
-    """Draw what sources from `begin` to `end` do from a time on, so far as it arrives before `limit`, where the last of some
+cdef int64_t draw_and_sum(Background *d, Sums s, Sum *sums, Time since, Time until, Time limit, int parts, int64_t now,
+                          int64_t begin, int64_t end) noexcept nogil:
+    """Draw what sources from `begin` to `end` do from one time to another, which arrives before `limit`, where the last of some
     windows ends. The first is `now`, whose sums are given."""
-    cdef PoissonStretch t = (<PoissonPopulation> d.population).stretch(since, earlier_by(limit, d.delay))
+    cdef PoissonStretch t = (<PoissonPopulation> d.population).stretch(since, until)
     cdef Driven targets
     cdef int64_t first, n, k
     cdef Py_ssize_t j
@@ -238,9 +239,9 @@ cdef count_drive(Worker w, Background *d, Time now, dict ahead):
     arrived[here] = counts
     if d.parts > 1 and before(now, w.start_of(d.ready)):
         counts[:] = 0
-        w.engine.synaptic_events -= draw_and_sum(d, s, <Sum *> &view[0, 0], drawn_from(d, now), w.start_of(d.ready), 1, 0, 0,
-                                                 d.sources.n)
+        w.engine.synaptic_events -= draw_and_sum(d, s, <Sum *> &view[0, 0], drawn_from(d, now), earlier_by(w.start_of(d.ready), d.delay),
+                                                 w.start_of(d.ready), 1, 0, 0, d.sources.n)
         arrived[here] -= counts
     counts[:] = 0
-    draw_and_sum(d, s, <Sum *> &view[0, 0], drawn_from(d, now), later(now, d.delay), 1, 0, 0, d.sources.n)
+    draw_and_sum(d, s, <Sum *> &view[0, 0], drawn_from(d, now), now, later(now, d.delay), 1, 0, 0, d.sources.n)
     on_their_way[here] = counts
