@@ -173,6 +173,9 @@ cdef start_drive(Windows windows, Worker w, PoissonPopulation p, Rows rows, int3
     if d.sources.laws == NULL or d.counts == NULL or d.ahead == NULL:
         raise MemoryError("Windows: no memory for the Poisson sources")
 
+cdef inline bint is_whole(double x) noexcept:
+    return x == floor(x)
+
 cdef bint has_steps(Flights flights):
     """Are there steps of injected currents to come? Windows are cut there."""
     cdef Py_ssize_t k
@@ -182,12 +185,14 @@ cdef bint has_steps(Flights flights):
     return False
 
 cdef int windows_at_once(Windows windows, PoissonPopulation p, Rows rows, Sums s, int64_t begin, int64_t end):
-    """How many windows there are in a cell, if all sources have cells of one length and no window is ever cut."""
+    """How many windows there are in a cell, if all sources have cells of one length, and no window is ever cut. The delay must be
+    so many windows: else where a window begins, less the delay, would be rounded otherwise here than in `recollect_from`."""
     cdef Cells shortest, longest
     interval = np.asarray(p.coef)[begin:end, 0] if p.coef_stride else np.asarray(p.coef)[:1, 0]
     shortest, longest = eventsim_poisson_cells(interval.min()), eventsim_poisson_cells(interval.max())
     if (shortest.length != longest.length or not 0.0 < longest.mean or p.steps.n or p.on_grid or not rows.by_series
-            or s.series.terms == TERMS or has_steps(windows.engine.flights)):
+            or s.series.terms == TERMS or not is_whole(rows.shortest * windows.plan.per_ms)
+            or has_steps(windows.engine.flights)):
         return 1
     return <int> min(max(longest.length * windows.plan.per_ms, 1.0), PARTS, windows.plan.per_ms)
 
