@@ -132,6 +132,7 @@ def start_drives(Windows windows):
     if not set(engine.lagging) <= set(drives):
         engine.catch_up()
     windows.lagging = {}
+    windows.parts = {}
     for index, (delay, ranges) in drives.items():
         epoch, offset, counted = engine.lagging.get(index, (*engine.time, np.zeros(engine.populations[index].n, np.int64)))
         windows.lagging[index] = delay, (epoch, offset), counted

@@ -244,15 +244,16 @@ cdef class Windows:
 
     def survey(self):
         """Find out how synapses are to be dealt with. The first time it looks at all of them."""
+        driven = {sums.p for sums in self.sums if is_driven(self.engine, sums.p, self.longest)}
         for rows in self.engine.projections:
             (<Rows> rows).look_at_order()
             (<Rows> rows).by_series = False
             (<Rows> rows).summed = self.plan.sums[rows.post.index] != NULL and rows.port == 0
             (<Rows> rows).visited = ((<Rows> rows).summed and rows.shortest > 0.0
-                                     and rows.segment(self.longest) >= (SHORT_SEGMENT if is_driven(self.engine, rows.post, self.longest) else LONG_SEGMENT))
+                                     and rows.segment(self.longest) >= (SHORT_SEGMENT if rows.post in driven else LONG_SEGMENT))
         for sums in self.sums:
             rows = [r for r in self.engine.projections if (<Rows> r).post is sums.p and (<Rows> r).summed]
-            sums.set_dense(is_driven(self.engine, sums.p, self.longest))
+            sums.set_dense(sums.p in driven)
             sums.set_quanta(max([r.largest for r in rows], default=0.0), self.longest, sum(r.in_degree for r in rows))
             (<Sums> sums).lonely = not sums.dense and not any((<Rows> r).visited for r in rows)
 
