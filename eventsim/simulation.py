@@ -157,7 +157,8 @@ class Simulation:
         self.network, self._engine, self._time, self._start = network, engine, start, start
         self._weight_dtype, self._executor, self._threads = weight_dtype, executor, threads
         self._windows: Any = None  # the windowed executor, once it is needed
-        self._origin: dict[str, np.ndarray] | None = None  # where the window began in which the last run ended, if it was cut
+        # What the next run starts from, if it is not the present state: see `_cut_window` and `_where_windows_stand`.
+        self._origin: dict[str, np.ndarray] | None = None
         self._ran = ("ordered", "")  # the executor of the last run, and a note
         self._lock = threading.Lock()
         self._remembered: dict[str, Any] = {}  # by executors of batches, as long as nothing changes
@@ -248,19 +249,26 @@ class Simulation:
         origin = self._origin
         logs = [self._engine.spikes, *self._engine.traces] if origin is not None else []
         recorded = [log.n for log in logs]
+        summing = executor is self._windows and executor.summing
+        if summing:
+            executor.kept = origin or {}
         with _Bar(duration, progress) as bar:
             try:
                 if origin is not None:
                     self._engine.rewind(origin)
                     self._origin = None
                 self._advance(executor, end, bar, start)
-                if executor is self._windows and executor.summing and self._engine.time < end:
+                if summing and self._engine.time < end:
                     self._origin = self._cut_window(executor, end, bar)
+                elif summing:
+                    self._origin = self._where_windows_stand(executor)
                 self._time = end
             except BaseException:
                 self._time = max(start, self._engine.time)
                 if self._engine.time < start:  # still in the window in which the last run ended
                     self._origin = origin
+                elif summing and self._origin is None:
+                    self._origin = self._where_windows_stand(executor)
                 raise
             finally:
                 for log, n in zip(logs, recorded, strict=True):
@@ -289,6 +297,12 @@ class Simulation:
         finally:
             executor.close()
 
+    def _where_windows_stand(self, windows: Any) -> dict[str, np.ndarray] | None:
+        """What the next run starts from, if sums of windows last beyond the end of this one; the engine's state has them in it."""
+        if not windows.kept:
+            return None
+        return {name: value.copy() for name, value in self._engine.moving().items()} | windows.kept
+
     def _cut_window(self, windows: Any, end: Time, bar: Any) -> dict[str, np.ndarray]:
         """The window in which a run ends, up to there. A window is summed as a whole: so its spikes are found, and those before
         the end recorded. Then everything returns to its beginning, and goes on to the end event by event.
@@ -297,7 +311,7 @@ class Simulation:
         """
         engine = self._engine
         logs = [engine.spikes, *engine.traces]
-        origin = {name: value.copy() for name, value in engine.moving().items()}
+        origin = {name: value.copy() for name, value in engine.moving().items()} | windows.kept
         watch, recorded = engine.watch.copy(), [log.n for log in logs]
         self._advance(windows, windows.end_of_window(*end), bar, end)
         spikes = engine.spikes.rows(recorded[0])

@@ -53,6 +53,7 @@ include "windows/alone.pxi"     # arrivals that are the only one of their neuron
 include "windows/drives.pxi"    # Poisson sources of one synapse each
 include "windows/deliver.pxi"
 include "windows/sweep.pxi"
+include "windows/frames.pxi"    # sums that last for several windows
 include "windows/length.pxi"
 include "adjoint.pxi"       # the tape read backward: gradients
 

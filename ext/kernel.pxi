@@ -3,13 +3,15 @@
 cdef extern from "sums.h" nogil:
     enum:
         CHUNK
+        SHARED_PLACES, OWN_PLACES, FRAMES
     ctypedef struct Sum:
         int64_t excitation[2]
         int64_t inhibition[2]
     ctypedef struct Pool:
         Sum *sums
         int64_t n, capacity
-        int32_t first, dense
+        int32_t first, kind
+        uint64_t *due
         const double *neurons
         int64_t width
     ctypedef struct Effects:
@@ -21,6 +23,9 @@ cdef extern from "sums.h" nogil:
     ctypedef struct Window:
         double epoch, offset, length, end_epoch, end_offset
         double quantum[2]
+        double left, frame
+    ctypedef struct Outlook:
+        double left
     ctypedef struct Panel:
         pass
     ctypedef struct Kernel:
@@ -28,6 +33,9 @@ cdef extern from "sums.h" nogil:
                         const double *quantum, int same, Effects *e) noexcept nogil
         void (*step)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
                      int same, const Sum *const *sums, const Window *window, uint8_t *fails, double *respite) noexcept nogil
+        void (*settle)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
+                       int same, Sum *sums, int64_t *credit, const Window *window, Outlook *outlook, uint8_t *fails,
+                       double *respite) noexcept nogil
         void (*panel)(int64_t n, Panel *panels, const double *rows, int64_t stride, int same, const Sum *sums, const Window *window,
                       uint64_t *fails) noexcept nogil
         void (*enter)(Panel *panel, int l, const double *row) noexcept nogil
@@ -39,6 +47,8 @@ cdef extern from "sums.h" nogil:
     int64_t add_effects "eventsim_add" (int64_t n, const int32_t *target, const float *f32, const double *f64, int64_t stride,
                                         const Effects *e, int64_t one, int32_t lo, int32_t hi, int32_t *place, Pool *pool,
                                         uint64_t *touched, Resting *resting)
+    void empty_sum(Sum *sum, int64_t credit)
+    void subtract_effects "eventsim_subtract" (int64_t n, const double *weight, const Effects *e, Sum *sum)
     void alone "eventsim_alone" (int64_t n, const double *weight, const Effects *e, Sum *sums)
     int64_t find "eventsim_find" (int64_t n, const int32_t *target, const uint64_t *bits, int32_t *at)
     int reserve "eventsim_reserve" (Pool *pool, int64_t more)

@@ -95,13 +95,16 @@ cdef class LIFPopulation(Population):
         add_current(&drive, k * s.I_e, 0.0)
         return approach(sign * ((p.c - s.u) - gained), p.a, drive, self.mode, ON_THRESHOLD * (fabs(p.c) + fabs(s.u)))
 
-    # currents only fade
+    # currents only fade; the sum of excitation and of inhibition that does not fade faster is not above what it is now, or 0
     cdef double respite(self, const Neuron *n, const double *q) noexcept nogil:
         cdef const LIFState *s = <const LIFState *> n
         cdef const LIFCoef *p = <const LIFCoef *> q
+        cdef double most = max(s.I_ex, 0.0) + max(s.I_in, 0.0)
         if self.mode == EDGE or not isfinite(s.I_ex + s.I_in):
             return 0.0
-        return certain_respite(p.k * (max(s.I_ex, 0.0) + max(s.I_in, 0.0) + s.I_e), s.u, p.a, p.c)
+        if p.b_in <= p.b_ex and s.I_ex >= 0.0:
+            most = max(s.I_ex + s.I_in, 0.0)
+        return certain_respite(p.k * (most + s.I_e), s.u, p.a, p.c)
 
     cdef const Kernel *kernel(self) noexcept nogil:
         return &lif_kernel if self.mode != EDGE else NULL

@@ -37,7 +37,7 @@ cdef inline void hang_one(Worker w, const Route *route, const Incoming *arrival)
 cdef inline void add_one(Worker w, Sums s, Population p, const Incoming *arrival) noexcept nogil:
     """Sum an arrival: many at a time."""
     cdef Arrivals *all = &w.arrivals[p.index]
-    all.x[all.n] = max(w.end_offset - arrival.offset, 0.0)
+    all.x[all.n] = max(w.end_offset - arrival.offset, 0.0) + w.left[p.index]
     all.weight[all.n], all.target[all.n] = arrival.w, arrival.target
     all.n += 1
     if all.n == CHUNK:
@@ -56,7 +56,7 @@ cdef void add_arrivals(Worker w, Population p, Sums s, Arrivals *all) noexcept n
     cdef Resting nobody
     nobody.bits = NULL
     effects_of(w, p, s, all, &e)
-    if not s.dense and reserve(&s.pools[w.index], CHUNK + 1):
+    if s.pools[w.index].kind == SHARED_PLACES and reserve(&s.pools[w.index], CHUNK + 1):
         w.fail(NO_MEMORY, -1, w.plan.start)
         return
     add_effects(all.n, all.target, NULL, all.weight, 1, &e, -1, 0, INT32_MAX, s.place, &s.pools[w.index], s.touched, &nobody)
@@ -133,7 +133,7 @@ cdef void add_segments(Worker w, Population p, Sums s) noexcept nogil:
         if start < 0:
             continue
         for i in range(min(SEGMENTS, n - start)):
-            x[i] = segment[start + i].x
+            x[i] = segment[start + i].x + w.left[p.index]
         p.kernel().effects(min(SEGMENTS, n - start), x, NULL, p.coefs, 0, s.quanta, s.same, &e)
         for i in range(min(SEGMENTS, n - start)):
             if (<Rows> w.engine.projection[segment[start + i].projection]).by_series:       # with the bits of `drive`
@@ -151,10 +151,10 @@ cdef inline void fetch_segment(Rows rows, const Segment *segment) noexcept nogil
     prefetch_value(rows.weights, segment.k + segment.n - 1)
 
 cdef inline void fetch_sums(Worker w, Rows rows, Sums s, const Segment *segment) noexcept nogil:
-    cdef const Sum *own = s.pools[w.index].sums + 1 - s.pools[w.index].first
+    cdef const Sum *own = s.own_of(w.index)
     cdef int64_t i
     for i in range(segment.k, segment.k + min(segment.n, TOGETHER)):
-        if s.dense:
+        if s.pools[w.index].kind != SHARED_PLACES:
             prefetch(&own[rows.target[i]])
         else:
             prefetch(&s.place[rows.target[i]])
@@ -169,7 +169,7 @@ cdef inline void add_segment(Worker w, Rows rows, Population p, Sums s, int64_t 
     cdef const float *f32 = rows.weights.f32 + k * rows.weights.stride if rows.weights.f32 != NULL else NULL
     cdef const double *f64 = rows.weights.f64 + k * rows.weights.stride if rows.weights.f64 != NULL else NULL
     resting.bits = s.resting
-    if not s.dense and reserve(&s.pools[w.index], n + 1):
+    if s.pools[w.index].kind == SHARED_PLACES and reserve(&s.pools[w.index], n + 1):
         w.fail(NO_MEMORY, -1, w.plan.start)
         return
     w.synaptic_events += add_effects(n, rows.targets() + k, f32, f64, rows.weights.stride, e, one, lo, hi, s.place,
@@ -189,6 +189,7 @@ cdef int64_t add_row(Worker w, Rows rows, Population p, Sums s, const Flight *f)
             x[n] = remaining(w, f, left, value(rows.delays, k + n))
             if x[n] < 0.0:
                 break
+            x[n] += w.left[p.index]
             n += 1
         if n == 0:
             break

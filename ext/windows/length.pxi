@@ -65,6 +65,18 @@ def is_driven(Engine engine, Population p, double length):
     return poisson_arrivals(engine, p) * length > DENSE * p.n
 
 
+def frame_length(Population p, double length):
+    """How long sums of a population last [ms], if windows have such a length; 0: for one window.
+
+    No longer than a response takes to rise, and not so long that currents fade much; and not where currents are injected, which
+    change all of a sudden."""
+    if p.kernel().settle == NULL or len(p.inputs()["step_times"]):
+        return 0.0
+    longest = min(LONGEST_FRAME, p.longest_window(), FADES * log(2.0) / max(p.coef[:, :p.kernel().rates].max(), 1e-300))
+    frame = 2.0 ** floor(np.log2(longest)) if longest >= 1.0 else 0.0
+    return frame if frame >= 2.0 * length else 0.0
+
+
 def summing_length(Engine engine):
     """The length of windows in which arrivals are summed [ms], a fraction 1/n of a millisecond; 0: no model can sum."""
     cdef Rows rows

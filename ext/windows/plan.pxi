@@ -62,6 +62,8 @@ cdef extern from *:
     """
     const bint PROVING "EVENTSIM_PROVING"       # by default: in a build with assertions
 
+cdef double LONGEST_FRAME = 8.0     # [ms], of several windows
+
 cdef double DENSE = 0.5         # arrivals from Poisson sources at a neuron in a window, from which on all neurons are visited
 
 cdef uint32_t UNDELAYED = <uint32_t> 1 << 31
@@ -83,7 +85,7 @@ cdef struct Route:              # what becomes of the arrivals of a projection
 cdef struct Touch:              # a neuron with arrivals in the present window
     Touched who
     int32_t first               # of its arrivals, from 1 on in `Worker.hung`
-    Py_ssize_t shadow           # it is only watched what it goes through: its row, from 1 on, in `Worker.shadows`
+    Py_ssize_t shadow           # it is only watched what it goes through: its place, from 1 on, in `Worker.shadows`
 
 cdef struct Arrivals:           # at neurons of one population, to be summed
     Py_ssize_t n
@@ -100,6 +102,12 @@ cdef struct Segment:            # of a row: synapses that are reached at one tim
 cdef struct Lone:               # neurons of one population with one arrival each
     Arrivals all
     Incoming *arrival[CHUNK]
+
+cdef struct Shadow:             # what a neuron that is watched was like before the window,
+    double row[16]              # (WIDEST)
+    Sum sum                     # if sums last for frames: and its arrivals until the end of the window
+    int64_t credit
+    int32_t neuron
 
 cdef struct Departure:
     Time time

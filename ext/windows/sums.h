@@ -22,17 +22,21 @@ typedef struct {                            /* a window, and the size of quanta 
     double epoch, offset, length;           /* where it begins, how long it is [ms] */
     double end_epoch, end_offset;
     double quantum[2];                      /* [effect] */
+    double left, frame;                     /* how long its frame lasts from its end on, and in all: see `SETTLE` */
 } Window;
 
 /* ---- adding up */
 
 /* The sums of those neurons that have any in this window, one behind the other, so that they stay in the cache: place[j] is
- * where, 0 if neuron j has none. sums[0] is of nobody, 0. Where nearly all neurons have some, each has its own place for good,
- * and nobody looks it up: `dense`, place[j] = j - first + 1. */
+ * where, 0 if neuron j has none. sums[0] is of nobody, 0. Where nearly all neurons have some, or sums last for several windows,
+ * each has its own place for good, and nobody looks it up: place[j] = j - first + 1. */
+enum { SHARED_PLACES, OWN_PLACES, FRAMES };
+
 typedef struct {
     Sum *sums;
     int64_t n, capacity;
-    int32_t first, dense;
+    int32_t first, kind;
+    uint64_t *due;                          /* FRAMES: one bit for each neuron that has used up its credit */
     const double *neurons;                  /* their states, which are fetched for the end of the window */
     int64_t width;                          /* of a state */
 } Pool;
@@ -55,12 +59,14 @@ static int eventsim_reserve(Pool *pool, int64_t more)       /* -1: no memory */
     return 0;
 }
 
-/* where effects on neuron j are added, of excitation or inhibition; `used` sums are in use, and `own` is the first, if dense */
-INLINE int64_t *sum_of(int32_t j, int inhibits, int dense, Sum *own, int32_t *place, Pool *pool, int64_t *used,
+/* where effects on neuron j are added, of excitation or inhibition; `used` sums are in use, and `own` is the first */
+INLINE int64_t *sum_of(int32_t j, int inhibits, int kind, Sum *own, int32_t *place, Pool *pool, int64_t *used,
                        uint64_t *touched)
 {
     Sum *sums = pool->sums;
-    if (dense)
+    if (kind == FRAMES)
+        touched[j >> 6] |= (uint64_t)1 << (j & 63);
+    if (kind != SHARED_PLACES)
         return inhibits ? own[j].inhibition : own[j].excitation;
     if (place[j] == 0) {
         place[j] = (int32_t)*used;
@@ -69,6 +75,12 @@ INLINE int64_t *sum_of(int32_t j, int inhibits, int dense, Sum *own, int32_t *pl
         __builtin_prefetch(pool->neurons + pool->width * j);
     }
     return inhibits ? sums[place[j]].inhibition : sums[place[j]].excitation;
+}
+
+INLINE void look_at_credit(int32_t j, const Sum *own, const Pool *pool)
+{
+    if (own[j].excitation[0] > 0)
+        pool->due[j >> 6] |= (uint64_t)1 << (j & 63);
 }
 
 INLINE uint64_t bit_of(const uint64_t *bits, int32_t j)
@@ -95,7 +107,7 @@ INLINE int left_out(Resting *resting, int32_t j, int64_t i)
  * all; -1: each has its own. Returns how many there were; room has been reserved. */
 #define ADD(NAME, WEIGHT)                                                                                              \
     INLINE int64_t NAME(int64_t n, const int32_t *target, const WEIGHT *weight, int64_t stride, const Effects *e,      \
-                        int64_t one, int dense, int some, int32_t lo, int32_t hi, int32_t *place, Pool *pool,         \
+                        int64_t one, int kind, int some, int32_t lo, int32_t hi, int32_t *place, Pool *pool,         \
                         uint64_t *touched, Resting *resting)                                                                              \
     {                                                                                                                  \
         int64_t i, count = 0, used = pool->n;                                                                          \
@@ -111,9 +123,11 @@ INLINE int left_out(Resting *resting, int32_t j, int64_t i)
             count++;                                                                                                   \
             if (w == 0.0 || left_out(resting, j, i))                                                                   \
                 continue;                                                                                              \
-            v = sum_of(j, inhibits, dense, own, place, pool, &used, touched);                                          \
+            v = sum_of(j, inhibits, kind, own, place, pool, &used, touched);                                          \
             v[0] += lane_whole(w * e->f[2 * inhibits][k]);                                                              \
             v[1] += lane_whole(w * e->f[2 * inhibits + 1][k]);                                                          \
+            if (kind == FRAMES)                                                                                        \
+                look_at_credit(j, own, pool);                                                                          \
         }                                                                                                              \
         pool->n = used;                                                                                                \
         return count;                                                                                                  \
@@ -122,7 +136,7 @@ ADD(add_floats, float)
 ADD(add_doubles, double)
 
 /* the same, all of one weight and arriving at once: then the effects are the same, too */
-INLINE int64_t add_alike(int64_t n, const int32_t *target, double w, const Effects *e, int64_t one, int dense, int some, int32_t lo,
+INLINE int64_t add_alike(int64_t n, const int32_t *target, double w, const Effects *e, int64_t one, int kind, int some, int32_t lo,
                          int32_t hi, int32_t *place, Pool *pool, uint64_t *touched, Resting *resting)
 {
     const int inhibits = w < 0.0;
@@ -137,22 +151,24 @@ INLINE int64_t add_alike(int64_t n, const int32_t *target, double w, const Effec
         count++;
         if (left_out(resting, j, i))
             continue;
-        v = sum_of(j, inhibits, dense, own, place, pool, &used, touched);
+        v = sum_of(j, inhibits, kind, own, place, pool, &used, touched);
         v[0] += membrane;
         v[1] += current;
+        if (kind == FRAMES)
+            look_at_credit(j, own, pool);
     }
     pool->n = used;
     return count;
 }
 
 /* the same with what is known beforehand spelt out, each a loop of its own */
-#define ADDED(DENSE, SOME)                                                                                             \
+#define ADDED(KIND, SOME)                                                                                              \
     (stride == 0 && one >= 0 && first != 0.0                                                                           \
-         ? add_alike(n, target, first, e, one, DENSE, SOME, lo, hi, place, pool, touched, resting)                     \
-     : f32 && one < 0 ? add_floats(n, target, f32, stride, e, -1, DENSE, SOME, lo, hi, place, pool, touched, resting)  \
-     : f32            ? add_floats(n, target, f32, stride, e, one, DENSE, SOME, lo, hi, place, pool, touched, resting) \
-     : one < 0        ? add_doubles(n, target, f64, stride, e, -1, DENSE, SOME, lo, hi, place, pool, touched, resting) \
-                      : add_doubles(n, target, f64, stride, e, one, DENSE, SOME, lo, hi, place, pool, touched, resting))
+         ? add_alike(n, target, first, e, one, KIND, SOME, lo, hi, place, pool, touched, resting)                     \
+     : f32 && one < 0 ? add_floats(n, target, f32, stride, e, -1, KIND, SOME, lo, hi, place, pool, touched, resting)  \
+     : f32            ? add_floats(n, target, f32, stride, e, one, KIND, SOME, lo, hi, place, pool, touched, resting) \
+     : one < 0        ? add_doubles(n, target, f64, stride, e, -1, KIND, SOME, lo, hi, place, pool, touched, resting) \
+                      : add_doubles(n, target, f64, stride, e, one, KIND, SOME, lo, hi, place, pool, touched, resting))
 
 static int64_t eventsim_add(int64_t n, const int32_t *target, const float *f32, const double *f64, int64_t stride,
                             const Effects *e, int64_t one, int32_t lo, int32_t hi, int32_t *place, Pool *pool,
@@ -160,7 +176,8 @@ static int64_t eventsim_add(int64_t n, const int32_t *target, const float *f32, 
 {
     const double first = stride ? 0.0 : f32 ? *f32 : *f64;
     resting->n = 0;
-    return pool->dense ? (hi == INT32_MAX ? ADDED(1, 0) : ADDED(1, 1)) : (hi == INT32_MAX ? ADDED(0, 0) : ADDED(0, 1));
+#define ADDED_ALL(KIND) (hi == INT32_MAX ? ADDED(KIND, 0) : ADDED(KIND, 1))
+    return pool->kind == OWN_PLACES ? ADDED_ALL(OWN_PLACES) : pool->kind == FRAMES ? ADDED_ALL(FRAMES) : ADDED_ALL(SHARED_PLACES);
 }
 
 /* the sums of n neurons with a single arrival each */
@@ -173,6 +190,18 @@ static void eventsim_alone(int64_t n, const double *weight, const Effects *e, Su
         memset(&sums[i], 0, sizeof(Sum));
         v[0] = lane_whole(weight[i] * e->f[2 * inhibits][i]);
         v[1] = lane_whole(weight[i] * e->f[2 * inhibits + 1][i]);
+    }
+}
+
+/* what n arrivals have added to a sum */
+static void eventsim_subtract(int64_t n, const double *weight, const Effects *e, Sum *sum)
+{
+    int64_t i;
+    for (i = 0; i < n; i++) {
+        const int inhibits = weight[i] < 0.0;
+        int64_t *v = inhibits ? sum->inhibition : sum->excitation;
+        v[0] -= lane_whole(weight[i] * e->f[2 * inhibits][i]);
+        v[1] -= lane_whole(weight[i] * e->f[2 * inhibits + 1][i]);
     }
 }
 
@@ -233,10 +262,24 @@ typedef struct {
     Lane u, ex, in, I_e;                        /* state */
     Lane a, b_ex, b_in, k, c;                   /* coefficients */
     Lane M_ex, S_ex, M_in, S_in;                /* the sums */
+    Lane torn;                                  /* has it arrivals, and is released within the window? */
     Lane safe, J;                               /* 1: stays below threshold, 2: rests, 0: neither is certain; drive after */
 } Lanes;
 
 typedef struct { Lane m, ex, in, k_ex, k_in, k_0; } Propagators;    /* exp(-a t), exp(-b t), kappa with each b and with 0 */
+
+/* how long neurons certainly stay below threshold: as in LIFPopulation.respite; nothing is safe that is not finite */
+INLINE void rest_assured(Lanes *x, double margin, double *wait)
+{
+    int l;
+    EACH_LANE(l) {
+        const double J = x->J[l], leak = x->a[l] * x->u[l], least = x->a[l] * x->c[l];
+        const double gap = (1.0 - margin) * (x->c[l] - x->u[l]), finite = (J - J) + (x->u[l] - x->u[l]);
+        const double w = larger(gap / ((J - leak) + margin * (fabs(J) + fabs(leak))), 0.0);
+        x->safe[l] = finite == 0.0 ? x->safe[l] : 0.0;
+        wait[l] = J < least - margin * (fabs(J) + fabs(least)) ? (double)INFINITY : w + larger(x->after[l], 0.0);
+    }
+}
 
 #define STEP(MODEL, NEURON, ROW)                                                                                       \
     LANES void eventsim_##MODEL##_step(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons,          \
@@ -276,13 +319,7 @@ typedef struct { Lane m, ex, in, k_ex, k_in, k_0; } Propagators;    /* exp(-a t)
             if (latest > 0.0)                   /* nothing has happened since */                                       \
                 MODEL##_late(&x, same);                                                                                \
             MODEL##_through(&x, same, length, &f);                                                                     \
-            EACH_LANE(l) {                       /* as in LIFPopulation.respite */                                     \
-                const double J = x.J[l], leak = x.a[l] * x.u[l], least = x.a[l] * x.c[l];                              \
-                const double gap = (1.0 - margin) * (x.c[l] - x.u[l]), finite = (J - J) + (x.u[l] - x.u[l]);           \
-                const double w = larger(gap / ((J - leak) + margin * (fabs(J) + fabs(leak))), 0.0);                    \
-                x.safe[l] = finite == 0.0 ? x.safe[l] : 0.0;                                                           \
-                wait[l] = J < least - margin * (fabs(J) + fabs(least)) ? (double)INFINITY : w + larger(x.after[l], 0.0); \
-            }                                                                                                          \
+            rest_assured(&x, margin, wait);                                                                            \
             for (l = 0; l < lanes; l++) {                                                                              \
                 fails[i + l] = x.safe[l] == 0.0;                                                                       \
                 respite[i + l] = wait[l];                                                                              \
@@ -291,6 +328,122 @@ typedef struct { Lane m, ex, in, k_ex, k_in, k_0; } Propagators;    /* exp(-a t)
                     s->epoch = window->end_epoch;                                                                      \
                     s->offset = window->end_offset;                                                                    \
                     MODEL##_store(&x, l, s);                                                                           \
+                }                                                                                                      \
+            }                                                                                                          \
+        }                                                                                                              \
+    }
+
+/* ---- the same for sums that last for a frame of several windows
+ *
+ * Effects are those at the end of the frame. A neuron with a credit certainly stays below threshold until then, as long as its
+ * excitation does not exceed that credit: it need not be looked at. Excitation counts from -credit, so that it exceeds it if it
+ * is positive; without a credit, from 1. The frame must not be longer than the response to excitation takes to rise.
+ *
+ * Taken to the end of a window are those whose credit is used up, and all at the end of the frame. fails: may it have spiked in
+ * this window? Then all stays as it is. Else its row is written, its sum is emptied, and it has a new credit.
+ */
+typedef struct {
+    double left, length;                        /* for which this has been reckoned [ms] */
+    Propagators ahead;                          /* over what is left of the frame, or all of the next, */
+    Propagators back, within;                   /* and from its end back to that of the window, and from there to the beginning */
+} Outlook;
+
+INLINE void invert(Propagators *f)
+{
+    int l;
+    EACH_LANE(l) {
+        f->m[l] = 1.0 / f->m[l];
+        f->ex[l] = 1.0 / f->ex[l];
+        f->in[l] = 1.0 / f->in[l];
+    }
+}
+
+INLINE void empty_sum(Sum *sum, int64_t credit)     /* -1: no credit */
+{
+    sum->excitation[0] = -credit;
+    sum->excitation[1] = sum->inhibition[0] = sum->inhibition[1] = 0;
+}
+
+#define SETTLE(MODEL, NEURON, ROW)                                                                                     \
+    LANES void eventsim_##MODEL##_settle(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons,        \
+                                         const double *rows, int64_t stride, int same, Sum *sums, int64_t *credit,     \
+                                         const Window *window, Outlook *outlook, uint8_t *fails, double *respite)      \
+    {                                                                                                                  \
+        const double q_0 = window->quantum[0], q_1 = window->quantum[1], margin = 1.0 / (1 << 30);                     \
+        const int known = stride == 0 && outlook->left == window->left && outlook->length == window->length;           \
+        Lane since, flows, back, ahead, length, room, wait;                                                            \
+        Lanes x;                                                                                                       \
+        Propagators f;                                                                                                 \
+        int64_t i;                                                                                                     \
+        int l;                                                                                                         \
+        outlook->left = window->left;                                                                                  \
+        outlook->length = window->length;                                                                              \
+        EACH_LANE(l) {                                                                                                 \
+            flows[l] = -1.0;                                                                                           \
+            back[l] = window->left;                                                                                    \
+            ahead[l] = window->left > 0.0 ? window->left : window->frame;                                              \
+            length[l] = window->length;                                                                                \
+        }                                                                                                              \
+        for (i = 0; i < n; i += LANES_AT_ONCE) {                                                                       \
+            const int lanes = n - i < LANES_AT_ONCE ? (int)(n - i) : LANES_AT_ONCE;                                    \
+            int other = stride != 0, released = 0;                                                                     \
+            for (l = 0; l < LANES_AT_ONCE; l++) {                                                                      \
+                const int32_t j = ids[i + (l < lanes ? l : 0)];                                                        \
+                const NEURON *s = (const NEURON *)neurons + j;                                                         \
+                since[l] = (window->end_epoch - s->epoch) + (window->end_offset - s->offset);                          \
+                x.rest[l] = (s->free_epoch - s->epoch) + (s->free_offset - s->offset);                                 \
+                x.after[l] = (s->free_epoch - window->end_epoch) + (s->free_offset - window->end_offset);              \
+                MODEL##_load(&x, l, s);                                                                                \
+                x.M_ex[l] = q_0 * (double)(sums[j].excitation[0] + credit[j]);                                         \
+                x.S_ex[l] = q_1 * (double)sums[j].excitation[1];                                                       \
+                x.M_in[l] = q_0 * (double)sums[j].inhibition[0];                                                       \
+                x.S_in[l] = q_1 * (double)sums[j].inhibition[1];                                                       \
+                x.torn[l] = commit[i + (l < lanes ? l : 0)];                                                           \
+            }                                                                                                          \
+            EACH_LANE(l) {                                                                                             \
+                x.late[l] = (x.rest[l] > 0.0) & (x.after[l] < 0.0) ? x.rest[l] : 0.0;   /* it rests so long first */  \
+                x.torn[l] = x.late[l] > since[l] - window->length ? x.torn[l] : 0.0;                                   \
+                since[l] -= x.late[l];                                                                                 \
+            }                                                                                                          \
+            for (l = 0; l < LANES_AT_ONCE; l++) {                                                                      \
+                other |= since[l] != flows[l];                                                                         \
+                released |= x.late[l] > 0.0;                                                                           \
+            }                                                                                                          \
+            if (stride || i == 0)                                                                                      \
+                for (l = 0; l < LANES_AT_ONCE; l++)                                                                    \
+                    MODEL##_rates(&x, l, (const ROW *)(rows + stride * ids[i + (l < lanes ? l : 0)]));                 \
+            if (stride || (i == 0 && !known)) {                                                                        \
+                MODEL##_factors(&x, same, back, &outlook->back);                                                       \
+                MODEL##_factors(&x, same, ahead, &outlook->ahead);                                                     \
+                MODEL##_factors(&x, same, length, &outlook->within);                                                   \
+                invert(&outlook->back);                                                                                \
+                invert(&outlook->within);                                                                              \
+            }                                                                                                          \
+            if (released)                                                                                              \
+                MODEL##_rest(&x, same);                                                                                \
+            if (other) {                                                                                               \
+                memcpy(flows, since, sizeof flows);                                                                    \
+                MODEL##_factors(&x, same, flows, &f);                                                                  \
+            }                                                                                                          \
+            MODEL##_settle(&x, q_0, window->length, &f, outlook, room);                                                     \
+            MODEL##_drive(&x);                                                           \
+            rest_assured(&x, margin, wait);                                                                            \
+            EACH_LANE(l) {                                                                                             \
+                const double quanta = room[l] * (1.0 - margin), most = quanta < 0x1p60 ? quanta : 0x1p60;              \
+                room[l] = quanta >= 1.0 ? most : -1.0;                                                                 \
+                wait[l] = room[l] > 0.0 ? larger(wait[l], ahead[l]) : wait[l];                                         \
+            }                                                                                                          \
+            for (l = 0; l < lanes; l++) {                                                                              \
+                const int32_t j = ids[i + l];                                                                          \
+                respite[i + l] = wait[l];                                                                              \
+                fails[i + l] = x.safe[l] == 0.0;                                                                       \
+                if (x.safe[l] != 0.0 && commit[i + l]) {                                                               \
+                    NEURON *s = (NEURON *)neurons + j;                                                                 \
+                    s->epoch = window->end_epoch;                                                                      \
+                    s->offset = window->end_offset;                                                                    \
+                    MODEL##_store(&x, l, s);                                                                           \
+                    credit[j] = (int64_t)room[l];                                                                      \
+                    empty_sum(&sums[j], credit[j]);                                                                    \
                 }                                                                                                      \
             }                                                                                                          \
         }                                                                                                              \
@@ -491,17 +644,35 @@ INLINE void lif_late(Lanes *x, int same)
     }
 }
 
-/* Currents are largest where they begin, if positive, and where they end, if negative, and so is the sum of two that fall at
- * the same rate. Under the largest, u moves one way, so it is largest at one of the ends; arrivals of excitation add what they add at the end, as the window is not longer
- * than their response takes to rise; those of inhibition add nothing. */
+/* The largest drive from now on. Currents only fade. Where inhibition does not fade faster than excitation, their sum is not above
+ * what it is now, or 0. */
+INLINE double lif_drive_of(const Lanes *x, int l, double ex, double in)
+{
+    const double joint = larger(ex + in, 0.0), apart = larger(ex, 0.0) + larger(in, 0.0);
+    return (x->b_in[l] <= x->b_ex[l]) & (ex >= 0.0) ? joint : apart;
+}
+
+INLINE void lif_drive(Lanes *x)
+{
+    int l;
+    EACH_LANE(l)
+        x->J[l] = x->k[l] * (lif_drive_of(x, l, x->ex[l], x->in[l]) + x->I_e[l]);
+}
+
+/* Currents are largest where they begin, if positive, and where they end, if negative; the sum of excitation and of inhibition that
+ * does not fade faster is largest at one of the ends, too. Under the largest, u moves one way, so it is largest at one of the ends;
+ * arrivals of excitation add what they add at the end, as the window is not longer than their response takes to rise; those of
+ * inhibition add nothing. */
 INLINE void lif_through(Lanes *x, int same, const double *t, const Propagators *f)
 {
     int l;
+    (void)same;
     (void)t;
     EACH_LANE(l) {
         const double ex = x->ex[l] * f->ex[l], in = x->in[l] * f->in[l], u = x->u[l], k = x->k[l];
-        const double sum = larger(x->ex[l] + x->in[l], ex + in), apart = larger(x->ex[l], ex) + larger(x->in[l], in);
-        const double J = k * ((same ? sum : apart) + x->I_e[l]), terms = k * (fabs(x->ex[l]) + fabs(x->in[l]) + fabs(x->I_e[l])), more = k * x->M_ex[l];
+        const double joint = larger(x->ex[l] + x->in[l], ex + in), apart = larger(x->ex[l], ex) + larger(x->in[l], in);
+        const double most = (x->b_in[l] <= x->b_ex[l]) & (x->ex[l] >= 0.0) ? joint : apart;
+        const double J = k * (most + x->I_e[l]), terms = k * (fabs(x->ex[l]) + fabs(x->in[l]) + fabs(x->I_e[l])), more = k * x->M_ex[l];
         const double top = larger(u, u * f->m[l] + J * f->k_0[l]) + more;
         const double noise = ROUNDING * (fabs(u) + fabs(x->c[l]) + terms * f->k_0[l] + more);
         const double v = u * f->m[l] + k * ((x->ex[l] * f->k_ex[l] + x->M_ex[l]) + (x->in[l] * f->k_in[l] + x->M_in[l])
@@ -512,12 +683,50 @@ INLINE void lif_through(Lanes *x, int same, const double *t, const Propagators *
         x->ex[l] = ex + x->S_ex[l];
         x->in[l] = in + x->S_in[l];
     }
+    lif_drive(x);
+}
+/* Currents come to the end of a rest within a stretch of time. */
+INLINE void lif_rest(Lanes *x, int same)
+{
+    Propagators g;
+    int l;
+    lif_factors(x, same, x->late, &g);
     EACH_LANE(l) {
-        const double sum = larger(x->ex[l] + x->in[l], 0.0), apart = larger(x->ex[l], 0.0) + larger(x->in[l], 0.0);
-        x->J[l] = x->k[l] * ((same ? sum : apart) + x->I_e[l]);
+        x->ex[l] *= g.ex[l];
+        x->in[l] *= g.in[l];
+    }
+}
+
+/* f leads from the state to the end of the window. Back from there u was higher by what leaked since, and by what currents took:
+ * those of inhibition were not stronger than they are now, less their decay, those of excitation not below what they began with.
+ * Ahead, what there is of excitation adds most at the end, and inhibition is left out; or both drive it as they do now. room: [quanta] */
+INLINE void lif_settle(Lanes *x, double quantum, double length, const Propagators *f, const Outlook *o, double *room)
+{
+    int l;
+    EACH_LANE(l) {
+        const double u = x->u[l], k = x->k[l], c = x->c[l], I_e = x->I_e[l];
+        const double S_ex = x->S_ex[l] * o->back.ex[l], M_ex = (x->M_ex[l] - S_ex * o->back.k_ex[l]) * o->back.m[l];
+        const double S_in = x->S_in[l] * o->back.in[l], M_in = (x->M_in[l] - S_in * o->back.k_in[l]) * o->back.m[l];
+        const double terms = fabs(x->ex[l]) + fabs(x->in[l]) + fabs(I_e);
+        const double v = u * f->m[l] + k * ((x->ex[l] * f->k_ex[l] + M_ex) + (x->in[l] * f->k_in[l] + M_in) + I_e * f->k_0[l]);
+        const double ex = x->ex[l] * f->ex[l] + S_ex, in = x->in[l] * f->in[l] + S_in;
+        const double taken = k * length * (larger(-in, 0.0) * o->within.in[l] + larger(-x->ex[l], 0.0) + larger(-I_e, 0.0));
+        const double before = larger(v, v * o->within.m[l]) + taken * o->within.m[l];
+        const double driven = k * larger(I_e, 0.0) * o->ahead.k_0[l], rest = v * o->ahead.m[l];
+        const double alone = larger(v, rest) + k * (larger(ex, 0.0) * o->ahead.k_ex[l] + larger(in, 0.0) * o->ahead.k_0[l]) + driven;
+        const double joint = larger(v, rest + k * lif_drive_of(x, l, ex, in) * o->ahead.k_0[l]) + driven;
+        const double ahead = alone < joint ? alone : joint;
+        const double noise = ROUNDING * (fabs(u) + fabs(c) + k * (terms * f->k_0[l] + fabs(M_ex) + fabs(M_in)) + taken + fabs(ahead));
+        const double safe = x->torn[l] == 0.0 && (before + noise < c || length == 0.0) ? 1.0 : 0.0;
+        x->safe[l] = x->rest[l] > 0.0 && x->after[l] >= 0.0 ? 2.0 : safe;
+        room[l] = x->safe[l] == 1.0 ? (c - ahead - noise) / (k * quantum) : -1.0;
+        x->u[l] = x->safe[l] == 2.0 ? u : v;
+        x->ex[l] = ex;
+        x->in[l] = in;
     }
 }
 STEP(lif, LIFNeuron, LIFRow)
+SETTLE(lif, LIFNeuron, LIFRow)
 PANEL(lif, LIFNeuron, LIFRow)
 
 /* ---- leaky integrate-and-fire whose membrane jumps: models/delta.pxi
@@ -712,6 +921,9 @@ typedef struct {
                     int same, Effects *e);
     void (*step)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
                  int same, const Sum *const *sums, const Window *window, uint8_t *fails, double *respite);
+    void (*settle)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
+                   int same, Sum *sums, int64_t *credit, const Window *window, Outlook *outlook, uint8_t *fails,
+                   double *respite);            /* NULL: its sums are those of a window */
     void (*panel)(int64_t n, Panel *panels, const double *rows, int64_t stride, int same, const Sum *sums, const Window *window,
                   uint64_t *fails);             /* and what belongs to it; NULL: its neurons live in rows */
     void (*enter)(Panel *panel, int l, const double *row);
@@ -721,9 +933,9 @@ typedef struct {
 } Kernel;
 
 static const Kernel eventsim_lif_kernel = {
-    eventsim_lif_effects, eventsim_lif_step, eventsim_lif_panel, eventsim_lif_enter, eventsim_lif_leave, 3, 5, 0};
+    eventsim_lif_effects, eventsim_lif_step, eventsim_lif_settle, eventsim_lif_panel, eventsim_lif_enter, eventsim_lif_leave, 3, 5, 0};
 static const Kernel eventsim_delta_kernel = {
-    eventsim_delta_effects, eventsim_delta_step, eventsim_delta_panel, eventsim_delta_enter, eventsim_delta_leave, 1, 3, 0};
-static const Kernel eventsim_fly_kernel = {eventsim_fly_effects, eventsim_fly_step, NULL, NULL, NULL, 2, 3, 1};
+    eventsim_delta_effects, eventsim_delta_step, NULL, eventsim_delta_panel, eventsim_delta_enter, eventsim_delta_leave, 1, 3, 0};
+static const Kernel eventsim_fly_kernel = {eventsim_fly_effects, eventsim_fly_step, NULL, NULL, NULL, NULL, 2, 3, 1};
 
 #endif

@@ -17,14 +17,15 @@ cdef extern from "<stdlib.h>" nogil:
 
 cdef enum:
     FINENESS = 44               # binary digits of the largest effect, at most
+    FADES = 3                  # in a frame, at whose end a current may have faded by so many digits, so many more
     REPEATS = 6                 # a sum has room for 2**REPEATS of the largest effects by every synapse in a window
 
-cdef double quantum(double largest, double synapses) noexcept nogil:
-    """A power of two: the largest effect is 2**FINENESS of it or less, so that a sum over so many synapses stays below 2**62."""
+cdef double quantum(double largest, double synapses, int finer) noexcept nogil:
+    """A power of two: the largest effect is 2**(FINENESS + finer) of it or less; a sum over so many synapses stays below 2**62."""
     cdef int exponent, room
     frexp(largest, &exponent)
     frexp(synapses, &room)
-    return ldexp(1.0, max(exponent, -900) - min(FINENESS, 62 - REPEATS - room))
+    return ldexp(1.0, max(exponent, -900) - min(FINENESS + finer, 62 - REPEATS - room))
 
 cdef double peak_time(a, b):
     """When the responses of membranes of rate a to currents of rate b are largest [ms]: the earliest of them."""
@@ -34,6 +35,11 @@ cdef double peak_time(a, b):
 cdef inline double counted(double before_end, const Neuron *s, Time end) noexcept nogil:
     """How long before the end of a window an arrival counts, where it waits for the release of the neuron."""
     return min(before_end, max(elapsed(s.free, end), 0.0))
+
+cdef struct Frame:              # of a worker: for which credits are
+    double end                  # [ms]
+    bint waited_for             # are there arrivals among the sums? Then the window in which it ends must not be left out
+    Outlook outlook
 
 @cython.final
 cdef class Sums:
@@ -52,7 +58,13 @@ cdef class Sums:
     cdef readonly bint lonely                   # is nearly every arrival the only one at its neuron?
     cdef int workers
     cdef Py_ssize_t share                       # neurons of each worker
-    cdef readonly bint dense                    # see `Pool`
+    cdef readonly bint dense                    # are all neurons looked at in every window?
+    cdef readonly double frame                  # for how long sums last [ms]; 0: for a window. If so (frames.pxi):
+    cdef int64_t *credit                        # how much excitation each neuron can take, -1: not looked up,
+    cdef uint64_t *credited                     # which have any,
+    cdef uint64_t *pending                      # which have arrivals among the sums,
+    cdef uint64_t *due                          # and which have used up their credit;
+    cdef Frame *frames                          # of each worker
     cdef bint same                              # see `Population.effects`
     cdef Py_ssize_t rates_stride, stride        # of the rows of coefficients; 0: what matters is the same for all neurons
     cdef double quanta[2]                       # see sums.h
@@ -89,13 +101,17 @@ cdef class Sums:
         free(self.panels)
         free(self.outside)
         free(self.lone)
+        free(self.credit)
+        free(self.credited)
+        free(self.frames)
 
     def set_quanta(self, double weight, double length, double synapses=1.0):
         """For weights up to `weight`, windows up to `length`, and at most so many synapses onto a neuron."""
+        cdef int finer = FADES if self.frame else 0
         self.length = length
-        first, second, self.same = self.p.effects(length)
+        first, second, self.same = self.p.effects(self.frame or length)
         self.rates_stride, self.stride = self.stride_of(self.p.kernel().rates), self.stride_of(self.p.kernel().coefficients)
-        self.quanta[0], self.quanta[1] = quantum(weight * first, synapses), quantum(weight * second, synapses)
+        self.quanta[0], self.quanta[1] = quantum(weight * first, synapses, finer), quantum(weight * second, synapses, finer)
         if self.dense:
             self.fit_series(length)
 
@@ -139,30 +155,115 @@ cdef class Sums:
         elif self.resting != NULL:
             self.resting[j >> 6] &= ~bit
 
-    def set_dense(self, bint dense):
-        """Let each neuron have a place of its own, or one only while it has arrivals."""
-        cdef size_t words
+    def set_places(self, bint dense, double frame=0.0):
+        """Let each neuron have a place of its own, because all are looked at in each window or sums last for a frame [ms]; or let
+        it have one only while it has arrivals."""
+        cdef size_t words = (self.p.n + 63) >> 6
         cdef Py_ssize_t j
         cdef int k
-        if dense == self.dense:
+        if dense == self.dense and frame == self.frame:
             return
-        self.dense = dense
+        self.dense, self.frame = dense, frame
         if dense and self.outside == NULL:
-            words = (self.p.n + 63) >> 6
             self.panels = <Panel *> aligned_alloc(64, (words + 1) * sizeof(Panel))
             self.outside = <uint64_t *> malloc((words + 1) * sizeof(uint64_t))
             if self.panels == NULL or self.outside == NULL:
                 raise MemoryError(f"Windows: no memory for the states of {self.p.n} neurons")
             memset(self.panels, 0, (words + 1) * sizeof(Panel))
             memset(self.outside, 0xff, (words + 1) * sizeof(uint64_t))
+        if frame and self.credit == NULL:
+            self.credit = <int64_t *> malloc((self.p.n + 1) * sizeof(int64_t))
+            self.credited = <uint64_t *> malloc(3 * (words + 1) * sizeof(uint64_t))
+            self.frames = <Frame *> calloc(self.workers, sizeof(Frame))
+            if self.credit == NULL or self.credited == NULL or self.frames == NULL:
+                raise MemoryError(f"Windows: no memory for the credits of {self.p.n} neurons")
+            self.pending, self.due = self.credited + words + 1, self.credited + 2 * (words + 1)
         for k in range(self.workers):
-            self.pools[k].first, self.pools[k].dense = <int32_t> min(k * self.share, self.p.n), dense
-            if dense and reserve(&self.pools[k], max(min(self.share, self.p.n - self.pools[k].first), 1)):
+            self.pools[k].first, self.pools[k].due = <int32_t> min(k * self.share, self.p.n), self.due
+            self.pools[k].kind = FRAMES if frame else OWN_PLACES if dense else SHARED_PLACES
+            if (dense or frame) and reserve(&self.pools[k], max(min(self.share, self.p.n - self.pools[k].first), 1)):
                 raise MemoryError(f"Windows: no memory for sums of {self.p.n} neurons")
-            if dense:
+            if dense or frame:
                 memset(self.pools[k].sums, 0, self.pools[k].capacity * sizeof(Sum))
         for j in range(self.p.n):
-            self.place[j] = <int32_t> (j % self.share + 1) if dense else 0
+            self.place[j] = <int32_t> (j % self.share + 1) if dense or frame else 0
+
+    cdef inline Sum *own(self, Py_ssize_t j) noexcept nogil:
+        """The sum of a neuron that has a place of its own."""
+        return &self.pools[j // self.share].sums[j % self.share + 1]
+
+    cdef inline Sum *own_of(self, int worker) noexcept nogil:
+        """Those of neuron 0, 1 ..., if they are those of a worker and have places of their own."""
+        return self.pools[worker].sums + 1 - self.pools[worker].first
+
+    cdef inline Py_ssize_t first_word(self, int worker) noexcept nogil:
+        return min(self.share * worker, self.p.n + 63) >> 6
+
+    # ---- frames
+
+    cdef void expire(self, Py_ssize_t word, uint64_t bits) noexcept nogil:
+        """Some neurons of a word, which have no arrivals among the sums, have no credit any more."""
+        cdef Py_ssize_t j
+        self.credited[word] &= ~bits
+        while bits:
+            j = 64 * word + lowest(bits)
+            bits &= bits - 1
+            self.credit[j] = -1
+            empty_sum(self.own(j), -1)
+
+    cdef void forget(self, Py_ssize_t j) noexcept nogil:
+        """What neuron j had among the sums is done with, and its credit is worth nothing."""
+        if self.frame > 0.0:
+            self.pending[j >> 6] &= ~(<uint64_t> 1 << (j & 63))
+            self.expire(j >> 6, <uint64_t> 1 << (j & 63))
+
+    cdef void begin_anew(self) noexcept nogil:
+        """Nobody has credit, or arrivals."""
+        cdef Py_ssize_t j
+        cdef int k
+        memset(self.credited, 0, 3 * (((self.p.n + 63) >> 6) + 1) * sizeof(uint64_t))
+        for j in range(self.p.n):
+            self.credit[j] = -1
+            empty_sum(self.own(j), -1)
+        for k in range(self.workers):
+            self.frames[k].end, self.frames[k].waited_for, self.frames[k].outlook.left = -INFINITY, False, -1.0
+
+    def dump(self):
+        """Sums, credits, and which neurons have arrivals, as arrays; and where the frame ends. `load` is the inverse."""
+        cdef Py_ssize_t words = (self.p.n + 63) >> 6
+        sums = [np.asarray(<int64_t[:4 * n]> <int64_t *> (self.pools[k].sums + 1)).reshape(n, 4) for k in range(self.workers)
+                if (n := min(self.share, self.p.n - self.pools[k].first)) > 0]
+        return {"sums": np.concatenate(sums), "credit": np.array(<int64_t[:self.p.n]> self.credit),
+                "pending": np.array(<uint64_t[:words]> self.pending), "end": np.array([self.frame, self.frames[0].end])}
+
+    def load(self, const int64_t[:, ::1] sums, const int64_t[::1] credit, const uint64_t[::1] pending, double end):
+        cdef Py_ssize_t j
+        cdef int k
+        self.begin_anew()
+        for j in range(self.p.n):
+            memcpy(self.own(j), &sums[j, 0], sizeof(Sum))
+            self.credit[j] = credit[j]
+            self.credited[j >> 6] |= <uint64_t> (credit[j] >= 0) << (j & 63)
+            self.pending[j >> 6] |= pending[j >> 6] & <uint64_t> 1 << (j & 63)
+        for k in range(self.workers):
+            self.frames[k].end, self.frames[k].waited_for = end, True
+
+    @property
+    def waiting(self):
+        """Has any neuron arrivals among the sums, or a credit?"""
+        cdef Py_ssize_t words = (self.p.n + 63) >> 6
+        return self.frame > 0.0 and bool(np.any(np.asarray(<uint64_t[:2 * (words + 1)]> self.credited)))
+
+    cdef void settle_rows(self, Time at) noexcept nogil:
+        """Bring all neurons with arrivals among the sums to a time after the last window."""
+        cdef Py_ssize_t word, j
+        cdef uint64_t bits
+        for word in range((self.p.n + 63) >> 6):
+            bits = self.pending[word]
+            while bits:
+                j = 64 * word + lowest(bits)
+                bits &= bits - 1
+                settle_at(self, self.p, j, at, (self.frames[0].end - at.epoch) - at.offset, self.p.row(j), self.own(j), &self.credit[j])
 
     cdef void leave(self, Py_ssize_t j, Time at) noexcept nogil:
         """Let a neuron live in its row; its state is that of a time."""

@@ -32,6 +32,9 @@ cdef void step_all(Worker w, Sums s, Population p) noexcept nogil:
     cdef uint64_t touched, bits
     lots[0].n = lots[1].n = 0
     lots[0].alone = lots[1].alone = NULL
+    if s.frame > 0.0:
+        settle_all(w, s, p)
+        return
     if s.dense:
         for word from begin <= word < end by BLOCK:
             step_block(w, s, p, word, min(word + BLOCK, end), lots, &window)
@@ -140,15 +143,21 @@ cdef void step_lot(Worker w, Sums s, Population p, Lot *lot, const Window *windo
     cdef uint8_t fails[CHUNK]
     cdef double respite[CHUNK]
     cdef Py_ssize_t k, first = w.shadows.n
+    cdef bint watching = s.frame == 0.0 and (w.engine.traced[p.index] or w.plan.proving)
     if lot.n == 0:
         return
-    if w.engine.traced[p.index] or w.plan.proving:
+    if watching:
         keep_rows(w, p, lot)
-    for k in range(lot.n if lot.alone == NULL else 0):
-        lot.sums[k] = &s.pools[w.index].sums[s.place[lot.ids[k]]]
-    p.kernel().step(lot.n, lot.ids, lot.commit, p.rows, p.coefs, s.stride, s.same, lot.sums, window, fails, respite)
+    if s.frame > 0.0:
+        p.kernel().settle(lot.n, lot.ids, lot.commit, p.rows, p.coefs, s.stride, s.same, s.own_of(w.index), s.credit, window,
+                          &s.frames[w.index].outlook, fails, respite)
+        note_credits(s, lot, fails)
+    else:
+        for k in range(lot.n if lot.alone == NULL else 0):
+            lot.sums[k] = &s.pools[w.index].sums[s.place[lot.ids[k]]]
+        p.kernel().step(lot.n, lot.ids, lot.commit, p.rows, p.coefs, s.stride, s.same, lot.sums, window, fails, respite)
     for k in range(lot.n):
-        if lot.alone == NULL:
+        if lot.alone == NULL and s.frame == 0.0:
             drop_sum(w, s, lot.ids[k])
         if fails[k] and lot.alone != NULL:
             w.hang(lot.alone[k])
@@ -157,11 +166,11 @@ cdef void step_lot(Worker w, Sums s, Population p, Lot *lot, const Window *windo
             w.touch(p, lot.ids[k])
             take_exactly(w, s, lot.ids[k])
         else:
-            if not s.dense:                     # else it is looked at in every window
+            if not s.dense and not has_credit(s, lot, k):       # else it is looked at in every window, or when the frame ends
                 look_after(w, p, lot.ids[k], respite[k])
             if s.resting != NULL and s.resting[lot.ids[k] >> 6] >> (lot.ids[k] & 63) & 1:
                 s.note_rest(lot.ids[k], w.plan.limit)
-    if w.engine.traced[p.index] or w.plan.proving:
+    if watching:
         shadow(w, s, p, lot, first, fails)
     lot.n = 0
 
@@ -179,12 +188,12 @@ cdef inline bint is_watched(Worker w, Population p, const Lot *lot, Py_ssize_t k
 
 cdef void keep_rows(Worker w, Population p, const Lot *lot) noexcept nogil:
     cdef Py_ssize_t k
-    cdef void *row
+    cdef Shadow *copy
     for k in range(lot.n):
         if is_watched(w, p, lot, k):
-            row = w.add(&w.shadows, WIDEST * sizeof(double))
-            if row != NULL:
-                memcpy(row, p.row(lot.ids[k]), p.width * sizeof(double))
+            copy = <Shadow *> w.add(&w.shadows, sizeof(Shadow))
+            if copy != NULL:
+                memcpy(copy.row, p.row(lot.ids[k]), p.width * sizeof(double))
 
 cdef void shadow(Worker w, Sums s, Population p, const Lot *lot, Py_ssize_t row, const uint8_t *fails) noexcept nogil:
     cdef Py_ssize_t k

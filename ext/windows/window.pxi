@@ -31,6 +31,7 @@ cdef void emit(Worker w) noexcept nogil:
     w.touched.n = w.hung.n = w.visits.n = w.shadows.n = 0
     w.recollecting = False
     begin_drives(w)
+    begin_frames(w)
     w.whole = same(w.limit, w.start_of(w.window + 1))
     w.end_offset = elapsed(at_time(w.plan.start.epoch, 0.0), w.limit)
     ring_all(w, &slot.sources, sources, 0)
@@ -202,8 +203,10 @@ cdef Time ring(Worker w, Population p, Py_ssize_t j, Time until) noexcept nogil:
         spike(w, p, j, t)
         if w.code != REACHED:
             return t
-        t = p.alarm(j)
-        w.predictions += 1
+        t = later(p.row(j).free if clamped(p.row(j)) else p.row(j).at, p.respite(p.row(j), p.q(j)))
+        if before(t, until):
+            t = p.alarm(j)
+            w.predictions += 1
     return t
 
 cdef void ring_all(Worker w, const Bag *bag, Py_ssize_t n, int32_t rank) noexcept nogil:
@@ -252,6 +255,7 @@ cdef void spike(Worker w, Population p, Py_ssize_t j, Time t) noexcept nogil:
         w.engine.counts_view[gid] += 1
         if w.plan.sums[p.index] != NULL:
             (<Sums> w.plan.sums[p.index]).note_rest(j, t)
+            (<Sums> w.plan.sums[p.index]).forget(j)
         if w.watch[gid] & WATCH_SPIKES:
             record = w.spikes.append()
             record[0], record[1], record[2] = t.epoch, t.offset, gid
@@ -281,6 +285,8 @@ cdef inline void fetch(Worker w, Population p, const Touch *touch) noexcept nogi
 
 cdef void live_or_watch(Worker w, Population p, const Touch *touch) noexcept nogil:
     w.in_shadow = touch.shadow > 0
+    if touch.first and w.plan.sums[p.index] != NULL and (<Sums> w.plan.sums[p.index]).frame > 0.0:
+        leave_frame(w, <Sums> w.plan.sums[p.index], p, touch)
     if w.in_shadow:
         swap_row(w, p, touch)
     if w.plan.kind[p.index] == IS_LIF:
@@ -297,7 +303,7 @@ cdef void live_or_watch(Worker w, Population p, const Touch *touch) noexcept nog
 
 cdef void swap_row(Worker w, Population p, const Touch *touch) noexcept nogil:
     cdef double other[WIDEST]
-    cdef double *row = <double *> w.shadows.data + WIDEST * (touch.shadow - 1)
+    cdef double *row = (<Shadow *> w.shadows.data + touch.shadow - 1).row
     memcpy(other, p.row(touch.who.neuron), p.width * sizeof(double))
     memcpy(p.row(touch.who.neuron), row, p.width * sizeof(double))
     memcpy(row, other, p.width * sizeof(double))

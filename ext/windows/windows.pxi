@@ -10,6 +10,7 @@ cdef class Windows:
     cdef readonly double longest                # window [ms]
     cdef Py_ssize_t opened                      # spikes recorded before
     cdef dict parts                             # {index of a population of driving sources: `Background.parts`}
+    cdef public dict kept                       # arrays that go on frames need besides the engine's state: see `keep_frames`
     cdef dict lagging                           # {index of a population of driving sources: see `start_drives`}
     cdef readonly int64_t exact                 # times a neuron's window was lived through, its sums being too large a risk,
     cdef readonly int64_t shadowed              # or only to watch it
@@ -40,7 +41,7 @@ cdef class Windows:
         if (self.plan.seats == NULL or self.plan.kind == NULL or self.plan.rank == NULL or self.plan.owner == NULL or self.plan.sums == NULL
                 or self.plan.routes == NULL or self.worker == NULL):
             raise MemoryError(f"Windows: no memory for {engine.n} neurons")
-        self.sums, self.lagging, self.parts = [], {}, {}
+        self.sums, self.lagging, self.parts, self.kept = [], {}, {}, {}
         for p in engine.populations:
             self.plan.kind[p.index] = {LIFPopulation: IS_LIF, DeltaPopulation: IS_DELTA, FlyPopulation: IS_FLY}.get(type(p), 0)
             share = max((((p.n + 63) >> 6) + threads - 1) // threads, 1)        # of a worker, in words
@@ -253,9 +254,10 @@ cdef class Windows:
                                      and rows.segment(self.longest) >= (SHORT_SEGMENT if rows.post in driven else LONG_SEGMENT))
         for sums in self.sums:
             rows = [r for r in self.engine.projections if (<Rows> r).post is sums.p and (<Rows> r).summed]
-            sums.set_dense(sums.p in driven)
+            (<Sums> sums).lonely = sums.p not in driven and not any((<Rows> r).visited for r in rows)
+            lasting = sums.p not in driven and not sums.lonely
+            sums.set_places(sums.p in driven, frame_length(sums.p, self.longest) if lasting else 0.0)
             sums.set_quanta(max([r.largest for r in rows], default=0.0), self.longest, sum(r.in_degree for r in rows))
-            (<Sums> sums).lonely = not sums.dense and not any((<Rows> r).visited for r in rows)
 
     cdef lay_routes(self):
         cdef Rows rows
@@ -277,6 +279,7 @@ cdef class Windows:
         cdef Plan *plan = &self.plan
         cdef Worker worker
         self.survey()
+        self.resume()
         self.opened, plan.reached = self.engine.spikes.n, at_time(epoch, offset)
         start_drives(self)
         plan.lonely = any((<Sums> sums).lonely for sums in self.sums)
@@ -315,12 +318,13 @@ cdef class Windows:
         self.look_ahead()
 
     def close(self):
-        """Hand spikes in flight and alarms back."""
+        """Hand spikes in flight and alarms back; what frames need besides is `kept`."""
         cdef Worker w
         cdef int64_t window, moves = self.engine.alarms.moves, pushes = self.engine.flights.pushes
         cdef Py_ssize_t k, n
         cdef int to
         cdef Slot *slot
+        self.keep_frames()
         for w in self.workers:
             for window in range(self.plan.window, self.plan.window + SLOTS):
                 slot = w.slot(window)
@@ -339,16 +343,41 @@ cdef class Windows:
         self.leave_panels()
         for sums in self.sums:
             if sums.dense:
-                self.set_alarms((<Sums> sums).p)
+                self.set_alarms((<Sums> sums).p, sums)
         stop_drives(self)
         self.engine.flights.pushes, self.engine.alarms.moves = pushes, moves
 
-    cdef set_alarms(self, Population p):
-        """Of a population whose neurons are not filed, because all are looked at in every window."""
+    def keep_frames(self):
+        """Bring all neurons to the present; they go on as they were before if `kept` is there when windows open."""
+        cdef Sums s
+        self.kept = {}
+        for s in self.sums:
+            if s.waiting:
+                self.kept |= {f"{name}{s.p.index}": array for name, array in s.dump().items()} | {f"row{s.p.index}": s.p.state.copy()}
+                s.settle_rows(self.engine.now)
+                self.set_alarms(s.p, s)
+
+    def resume(self):
+        """Go on with frames where they were kept."""
+        cdef Sums s
+        for s in self.sums:
+            if s.frame:
+                s.begin_anew()
+            if s.frame and f"row{s.p.index}" in self.kept:
+                sums, credit, pending, (frame, end), rows = (
+                    self.kept[f"{name}{s.p.index}"] for name in ("sums", "credit", "pending", "end", "row"))
+                if frame == s.frame:
+                    s.p.state[:] = rows
+                    s.load(sums, credit, pending, end)
+        self.kept = {}
+
+    cdef set_alarms(self, Population p, Sums s):
+        """Of neurons that are not filed, because they have credit, or all are looked at in every window."""
         cdef Py_ssize_t j
         for j in range(p.n):
-            self.plan.seats[p.first + j].look = -1
-            self.engine.alarms.set(p.first + j, alarm_after(p, j, self.engine.now))
+            if s.dense or s.credited[j >> 6] >> (j & 63) & 1:
+                self.plan.seats[p.first + j].look = -1
+                self.engine.alarms.set(p.first + j, alarm_after(p, j, self.engine.now))
 
     cdef void hand_back(self, int64_t window, Bag *bag) noexcept:
         cdef Py_ssize_t k

@@ -18,7 +18,7 @@ cdef class Worker:
     cdef Bag drives                             # Background: sources of own neurons
     cdef Bag visits                             # Flight: what has been summed in this window, from `cursor` to `stop`
     cdef Bag separate                           # Incoming: the same, at neurons whose arrivals must be taken one by one
-    cdef Bag shadows                            # rows of WIDEST doubles: see `Touch.shadow`
+    cdef Bag shadows                            # Shadow
     cdef bint in_shadow                         # the present neuron does not spike
     cdef int64_t shadowed
     cdef int64_t exact                          # neurons of this kind
@@ -26,6 +26,7 @@ cdef class Worker:
     cdef Py_ssize_t looks                       # neurons filed in the slot of the window when it began
     cdef int whole                              # the window is not cut
     cdef double end_offset                      # where it ends [ms], from the beginning of its millisecond
+    cdef double *left                           # of each population: how long its frame lasts after the window [ms]
     cdef Arrivals *arrivals                     # of each population
     cdef Bag *segments                         # Segment: what is to be added up in this window, of each population
     cdef readonly Log spikes                    # of this window: epoch, offset, global id
@@ -48,10 +49,11 @@ cdef class Worker:
         self.mail = <Bag *> calloc(SLOTS * n_workers, sizeof(Bag))
         self.summed = <Bag *> calloc(SLOTS * n_workers, sizeof(Bag))
         self.trace = <void **> malloc(max(len(engine.populations), 1) * sizeof(void *))
+        self.left = <double *> calloc(max(len(engine.populations), 1), sizeof(double))
         self.arrivals = <Arrivals *> calloc(max(len(engine.populations), 1), sizeof(Arrivals))
         self.segments = <Bag *> calloc(max(len(engine.populations), 1), sizeof(Bag))
-        if (self.wheel == NULL or self.mail == NULL or self.summed == NULL or self.trace == NULL or self.arrivals == NULL
-                or self.segments == NULL):
+        if (self.wheel == NULL or self.mail == NULL or self.summed == NULL or self.trace == NULL or self.left == NULL
+                or self.arrivals == NULL or self.segments == NULL):
             raise MemoryError("Worker: no memory for its wheel")
         for k in range(SLOTS):
             self.wheel[k].mail = self.mail + k * n_workers
@@ -92,6 +94,7 @@ cdef class Worker:
         free(self.mail)
         free(self.summed)
         free(self.trace)
+        free(self.left)
         free(self.arrivals)
         free(self.segments)
 
@@ -147,19 +150,19 @@ cdef class Worker:
 
     cdef int64_t next_window(self) noexcept nogil:
         """The first window from the present one on in which anything is due; -1: none."""
-        cdef int64_t k
+        cdef int64_t k, frames = end_of_frames(self), last = self.plan.window + SLOTS
         cdef int to
         cdef Slot *slot
         if self.plan.restless:
             return self.plan.window + (1 if self.window == self.plan.window and self.whole else 0)
-        for k in range(self.plan.window, self.plan.window + SLOTS):
+        for k in range(self.plan.window, last if frames < 0 else min(frames, last)):
             slot = self.slot(k)
             if slot.flights.n or slot.sources.n or slot.neurons.n or (k == self.window and self.held.n + self.held_spikes.n):
                 return k
             for to in range(self.n_workers):
                 if k != self.window and slot.mail[to].n + slot.spikes[to].n:        # that of the window itself has been read
                     return k
-        return -1
+        return frames
 
     cdef inline void *add(self, Bag *bag, size_t width) noexcept nogil:
         """Room for one more entry in a list; NULL if there is no memory."""

@@ -1,0 +1,162 @@
+# Sums that last for a frame of several windows: neurons are taken on when they have used up their credit, and when it ends.
+#
+# Where windows are short, because delays are, a neuron gets an arrival in few of them. Then it is not taken to the end of each of
+# these, but gets a credit once a frame: so much excitation it can take before it might come near its threshold (sums.h: SETTLE).
+
+cdef inline double end_of_frame(Sums s, Time start) noexcept nogil:
+    """Where the frame ends that a window belongs to [ms]; frames are whole milliseconds and begin with multiples of their length."""
+    return (floor(start.epoch / s.frame) + 1.0) * s.frame
+
+cdef void begin_frames(Worker w) noexcept nogil:
+    """How long frames last from the end of the window on."""
+    cdef Py_ssize_t k
+    cdef double end
+    for k in range(w.engine.traced.shape[0]):
+        if w.plan.sums[k] != NULL and (<Sums> w.plan.sums[k]).frame > 0.0:
+            end = end_of_frame(<Sums> w.plan.sums[k], w.plan.start)
+            w.left[k] = (end - w.plan.limit.epoch) - w.plan.limit.offset
+            begin_frame(w, <Sums> w.plan.sums[k], end)
+
+cdef void begin_frame(Worker w, Sums s, double end) noexcept nogil:
+    """Credits for a frame that is over are worth nothing."""
+    cdef Py_ssize_t word
+    if s.frames[w.index].end < end:
+        for word in range(s.first_word(w.index), s.first_word(w.index + 1)):
+            s.expire(word, s.credited[word])
+        s.frames[w.index].end = end
+
+cdef int64_t end_of_frames(Worker w) noexcept nogil:
+    """The first window in which a frame ends that must be seen; -1: none."""
+    cdef int64_t window = -1
+    cdef Py_ssize_t k
+    cdef Frame *frame
+    for k in range(w.engine.traced.shape[0]):
+        if w.plan.sums[k] != NULL and (<Sums> w.plan.sums[k]).frame > 0.0:
+            frame = &(<Sums> w.plan.sums[k]).frames[w.index]
+            if frame.waited_for:
+                window = earlier(window, <int64_t> ((frame.end - w.plan.epoch) * w.plan.per_ms) - 1)
+    return window
+
+cdef void settle_all(Worker w, Sums s, Population p) noexcept nogil:
+    """Take own neurons to the end of the window that have used up their credit; at the end of the frame all that got something."""
+    cdef Window window = window_of(w, s)
+    cdef Lot lots[2]
+    cdef Py_ssize_t word, first = w.shadows.n
+    cdef bint over = w.left[p.index] == 0.0, watching = w.engine.traced[p.index] or w.plan.proving
+    cdef uint64_t due, looks, waiting = 0
+    window.left, window.frame = w.left[p.index], s.frame
+    lots[0].n = lots[1].n = 0
+    lots[0].alone = lots[1].alone = NULL
+    for word in range(s.first_word(w.index), s.first_word(w.index + 1)):
+        s.pending[word] |= s.touched[word]
+        waiting |= s.pending[word] | s.credited[word]
+        due = (s.due[word] | (s.pending[word] if over else 0)) & ~s.exact[word]
+        looks = (s.looks[word] | (s.credited[word] if over else 0)) & ~s.pending[word] & ~s.exact[word]
+        if watching:
+            watch_frame(w, s, p, word, s.touched[word] & ~s.exact[word], looks)
+        if over:
+            s.expire(word, s.credited[word] & ~s.pending[word])
+        if due | looks:
+            put_in_lots(w, s, p, word, due | looks, due, lots, &window)
+        s.touched[word] = s.due[word] = s.looks[word] = 0
+    step_lot(w, s, p, &lots[1], &window)
+    step_lot(w, s, p, &lots[0], &window)
+    s.frames[w.index].waited_for = waiting != 0
+    if over:
+        s.frames[w.index].end += s.frame
+    if watching:
+        shadow_frame(w, s, p, first)
+
+cdef void note_credits(Sums s, const Lot *lot, const uint8_t *fails) noexcept nogil:
+    """Of neurons that have been taken to the end of a window."""
+    cdef Py_ssize_t k, j
+    cdef uint64_t bit
+    for k in range(lot.n):
+        j = lot.ids[k]
+        bit = <uint64_t> 1 << (j & 63)
+        if lot.commit[k] and not fails[k]:
+            s.pending[j >> 6] &= ~bit
+            if s.credit[j] >= 0:
+                s.credited[j >> 6] |= bit
+            else:
+                s.credited[j >> 6] &= ~bit
+
+cdef void leave_frame(Worker w, Sums s, Population p, const Touch *touch) noexcept nogil:
+    """A neuron, or what is watched of it, takes the arrivals of this window one by one."""
+    cdef Py_ssize_t j = touch.who.neuron
+    cdef Shadow *copy
+    if touch.shadow:
+        copy = <Shadow *> w.shadows.data + touch.shadow - 1
+        take_back(w, s, p, touch, <Neuron *> copy.row, &copy.sum, &copy.credit)
+    else:
+        take_back(w, s, p, touch, p.row(j), s.own(j), &s.credit[j])
+        s.forget(j)
+
+cdef inline bint has_credit(Sums s, const Lot *lot, Py_ssize_t k) noexcept nogil:
+    return s.frame > 0.0 and lot.commit[k] and s.credit[lot.ids[k]] >= 0
+
+cdef void take_back(Worker w, Sums s, Population p, const Touch *touch, Neuron *row, Sum *sum, int64_t *credit) noexcept nogil:
+    """Arrivals of this window are taken out of a sum again; with what is left, from earlier windows of the frame, the neuron comes
+    to the beginning of the window."""
+    cdef Incoming *hung = <Incoming *> w.hung.data
+    cdef int32_t next = touch.first
+    cdef Arrivals all
+    cdef Effects e
+    while next:
+        all.n = 0
+        while next and all.n < CHUNK:
+            if (<Rows> w.engine.projection[hung[next - 1].projection]).summed:
+                all.x[all.n] = max(w.end_offset - hung[next - 1].offset, 0.0) + w.left[p.index]
+                all.weight[all.n], all.target[all.n] = hung[next - 1].w, touch.who.neuron
+                all.n += 1
+            next = hung[next - 1].target
+        p.kernel().effects(all.n, all.x, all.target, p.coefs, s.rates_stride, s.quanta, s.same, &e)
+        subtract_effects(all.n, all.weight, &e, sum)
+    settle_at(s, p, touch.who.neuron, w.plan.start, w.left[p.index] + elapsed(w.plan.start, w.plan.limit), row, sum, credit)
+
+cdef void settle_at(Sums s, Population p, Py_ssize_t j, Time at, double left, Neuron *row, Sum *sum, int64_t *credit) noexcept nogil:
+    """Bring a neuron to a time at which nothing may have happened to it that its sum does not have, and leave it without credit."""
+    cdef Window window
+    cdef Outlook outlook
+    cdef int32_t here = 0
+    cdef uint8_t commit = 1, fails = 0
+    cdef double respite = 0.0
+    if sum.excitation[0] != -credit[0] or sum.excitation[1] or sum.inhibition[0] or sum.inhibition[1]:
+        window.epoch, window.offset, window.end_epoch, window.end_offset = at.epoch, at.offset, at.epoch, at.offset
+        window.length, window.left, window.frame = 0.0, left, s.frame
+        window.quantum[0], window.quantum[1] = s.quanta[0], s.quanta[1]
+        outlook.left = -1.0
+        p.kernel().settle(1, &here, &commit, <double *> row, p.coefs + s.stride * j, s.stride, s.same, sum, credit, &window,
+                          &outlook, &fails, &respite)
+    credit[0] = -1
+    empty_sum(sum, credit[0])
+
+# A neuron that is watched goes through the arrivals of each window one by one, in a copy of what it was before the window.
+
+cdef void watch_frame(Worker w, Sums s, Population p, Py_ssize_t word, uint64_t touched, uint64_t looks) noexcept nogil:
+    """Copy those of a word that are watched, as they were before the window, but for its sums."""
+    cdef uint64_t bits = touched | (looks if w.plan.proving else 0)
+    cdef Py_ssize_t j
+    cdef Shadow *copy
+    while bits:
+        j = 64 * word + lowest(bits)
+        bits &= bits - 1
+        if w.plan.proving or w.watch[p.first + j] & WATCH_STATE:
+            copy = <Shadow *> w.add(&w.shadows, sizeof(Shadow))
+            if copy == NULL:
+                return
+            memcpy(copy.row, p.row(j), p.width * sizeof(double))
+            copy.neuron, copy.sum, copy.credit = <int32_t> j, s.own(j)[0], s.credit[j]
+
+cdef void shadow_frame(Worker w, Sums s, Population p, Py_ssize_t first) noexcept nogil:
+    """Of those copied, let all live in their copies that do not go through the window themselves."""
+    cdef Py_ssize_t k, j
+    cdef Touch *touch
+    for k in range(first, w.shadows.n):
+        j = (<Shadow *> w.shadows.data + k).neuron
+        touch = NULL if s.exact[j >> 6] >> (j & 63) & 1 else w.touch(p, j)
+        if touch != NULL:
+            touch.shadow = k + 1
+            w.shadowed += 1
+            w.recollecting = True
+            s.exact[j >> 6] |= <uint64_t> 1 << (j & 63)
