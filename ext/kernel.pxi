@@ -26,6 +26,11 @@ cdef extern from "sums.h" nogil:
         double left, frame
     ctypedef struct Outlook:
         double left
+    ctypedef struct Accounts:
+        Sum *sums
+        int64_t *credit
+        uint64_t *credited
+        uint64_t *pending
     ctypedef struct Panel:
         pass
     ctypedef struct Kernel:
@@ -33,9 +38,9 @@ cdef extern from "sums.h" nogil:
                         const double *quantum, int same, Effects *e) noexcept nogil
         void (*step)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
                      int same, const Sum *const *sums, const Window *window, uint8_t *fails, double *respite) noexcept nogil
-        void (*settle)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
-                       int same, Sum *sums, int64_t *credit, const Window *window, Outlook *outlook, uint8_t *fails,
-                       double *respite) noexcept nogil
+        int64_t (*settle)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
+                          int same, const Accounts *own, const Window *window, Outlook *outlook, int32_t *at,
+                          double *respite) noexcept nogil
         void (*panel)(int64_t n, Panel *panels, const double *rows, int64_t stride, int same, const Sum *sums, const Window *window,
                       uint64_t *fails) noexcept nogil
         void (*enter)(Panel *panel, int l, const double *row) noexcept nogil
@@ -47,7 +52,7 @@ cdef extern from "sums.h" nogil:
     int64_t add_effects "eventsim_add" (int64_t n, const int32_t *target, const float *f32, const double *f64, int64_t stride,
                                         const Effects *e, int64_t one, int32_t lo, int32_t hi, int32_t *place, Pool *pool,
                                         uint64_t *touched, Resting *resting)
-    void empty_sum(Sum *sum, int64_t credit)
+    void empty_sum(const Accounts *own, int32_t j, int64_t credit)
     void subtract_effects "eventsim_subtract" (int64_t n, const double *weight, const Effects *e, Sum *sum)
     void alone "eventsim_alone" (int64_t n, const double *weight, const Effects *e, Sum *sums)
     int64_t find "eventsim_find" (int64_t n, const int32_t *target, const uint64_t *bits, int32_t *at)

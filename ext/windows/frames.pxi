@@ -59,27 +59,32 @@ cdef void settle_all(Worker w, Sums s, Population p) noexcept nogil:
         if due | looks:
             put_in_lots(w, s, p, word, due | looks, due, lots, &window)
         s.touched[word] = s.due[word] = s.looks[word] = 0
-    step_lot(w, s, p, &lots[1], &window)
-    step_lot(w, s, p, &lots[0], &window)
+    settle_lot(w, s, p, &lots[1], &window)
+    settle_lot(w, s, p, &lots[0], &window)
     s.frames[w.index].waited_for = waiting != 0
     if over:
         s.frames[w.index].end += s.frame
     if watching:
         shadow_frame(w, s, p, first)
 
-cdef void note_credits(Sums s, const Lot *lot, const uint8_t *fails) noexcept nogil:
-    """Of neurons that have been taken to the end of a window."""
-    cdef Py_ssize_t k, j
-    cdef uint64_t bit
-    for k in range(lot.n):
-        j = lot.ids[k]
-        bit = <uint64_t> 1 << (j & 63)
-        if lot.commit[k] and not fails[k]:
-            s.pending[j >> 6] &= ~bit
-            if s.credit[j] >= 0:
-                s.credited[j >> 6] |= bit
-            else:
-                s.credited[j >> 6] &= ~bit
+cdef void settle_lot(Worker w, Sums s, Population p, Lot *lot, const Window *window) noexcept nogil:
+    cdef double respite[CHUNK]
+    cdef int32_t at[CHUNK]
+    cdef Accounts own
+    cdef Py_ssize_t k
+    cdef int32_t j
+    if lot.n == 0:
+        return
+    own = s.accounts(w.index)
+    for k in range(p.kernel().settle(lot.n, lot.ids, lot.commit, p.rows, p.coefs, s.stride, s.same, &own, window,
+                                     &s.frames[w.index].outlook, at, respite)):
+        j = lot.ids[at[k]]
+        if respite[k] < 0.0:
+            w.touch(p, j)
+            take_exactly(w, s, j)
+        else:
+            look_after(w, p, j, respite[k])
+    lot.n = 0
 
 cdef void leave_frame(Worker w, Sums s, Population p, const Touch *touch) noexcept nogil:
     """A neuron, or what is watched of it, takes the arrivals of this window one by one."""
@@ -87,16 +92,15 @@ cdef void leave_frame(Worker w, Sums s, Population p, const Touch *touch) noexce
     cdef Shadow *copy
     if touch.shadow:
         copy = <Shadow *> w.shadows.data + touch.shadow - 1
-        take_back(w, s, p, touch, <Neuron *> copy.row, &copy.sum, &copy.credit)
+        take_back(w, s, p, touch, &copy.sum)
+        settle_at(s, p, j, w.plan.start, end_of_frame(s, w.plan.start), <Neuron *> copy.row, copy.sum, copy.credit)
     else:
-        take_back(w, s, p, touch, p.row(j), s.own(j), &s.credit[j])
-        s.forget(j)
+        take_back(w, s, p, touch, s.own(j))
+        settle_at(s, p, j, w.plan.start, end_of_frame(s, w.plan.start), p.row(j), s.own(j)[0], s.credit[j])
+        s.expire(j >> 6, <uint64_t> 1 << (j & 63))
 
-cdef inline bint has_credit(Sums s, const Lot *lot, Py_ssize_t k) noexcept nogil:
-    return s.frame > 0.0 and lot.commit[k] and s.credit[lot.ids[k]] >= 0
-
-cdef void take_back(Worker w, Sums s, Population p, const Touch *touch, Neuron *row, Sum *sum, int64_t *credit) noexcept nogil:
-    """Arrivals of this window are taken out of a sum again; with what is left, from earlier windows of the frame, the neuron comes
+cdef void take_back(Worker w, Sums s, Population p, const Touch *touch, Sum *sum) noexcept nogil:
+    """Take the arrivals of this window out of a sum again: with what is left, from earlier windows of the frame, the neuron comes
     to the beginning of the window."""
     cdef Incoming *hung = <Incoming *> w.hung.data
     cdef int32_t next = touch.first
@@ -112,24 +116,25 @@ cdef void take_back(Worker w, Sums s, Population p, const Touch *touch, Neuron *
             next = hung[next - 1].target
         p.kernel().effects(all.n, all.x, all.target, p.coefs, s.rates_stride, s.quanta, s.same, &e)
         subtract_effects(all.n, all.weight, &e, sum)
-    settle_at(s, p, touch.who.neuron, w.plan.start, w.left[p.index] + elapsed(w.plan.start, w.plan.limit), row, sum, credit)
 
-cdef void settle_at(Sums s, Population p, Py_ssize_t j, Time at, double left, Neuron *row, Sum *sum, int64_t *credit) noexcept nogil:
-    """Bring a neuron to a time at which nothing may have happened to it that its sum does not have, and leave it without credit."""
+cdef void settle_at(Sums s, Population p, Py_ssize_t j, Time at, double end, Neuron *row, Sum sum, int64_t credit) noexcept nogil:
+    """Bring the row of a neuron to a time in a frame that ends at `end` [ms], from when on nothing is in its sum."""
     cdef Window window
     cdef Outlook outlook
+    cdef Accounts one
+    cdef uint64_t bits[2]
     cdef int32_t here = 0
-    cdef uint8_t commit = 1, fails = 0
+    cdef uint8_t commit = 1
     cdef double respite = 0.0
-    if sum.excitation[0] != -credit[0] or sum.excitation[1] or sum.inhibition[0] or sum.inhibition[1]:
-        window.epoch, window.offset, window.end_epoch, window.end_offset = at.epoch, at.offset, at.epoch, at.offset
-        window.length, window.left, window.frame = 0.0, left, s.frame
-        window.quantum[0], window.quantum[1] = s.quanta[0], s.quanta[1]
-        outlook.left = -1.0
-        p.kernel().settle(1, &here, &commit, <double *> row, p.coefs + s.stride * j, s.stride, s.same, sum, credit, &window,
-                          &outlook, &fails, &respite)
-    credit[0] = -1
-    empty_sum(sum, credit[0])
+    if sum.excitation[0] == -credit and not (sum.excitation[1] or sum.inhibition[0] or sum.inhibition[1]):
+        return
+    window.epoch, window.offset, window.end_epoch, window.end_offset = at.epoch, at.offset, at.epoch, at.offset
+    window.length, window.left, window.frame = 0.0, (end - at.epoch) - at.offset, s.frame
+    window.quantum[0], window.quantum[1] = s.quanta[0], s.quanta[1]
+    outlook.left = -1.0
+    one.sums, one.credit, one.credited, one.pending = &sum, &credit, bits, bits + 1
+    p.kernel().settle(1, &here, &commit, <double *> row, p.coefs + s.stride * j, s.stride, s.same, &one, &window, &outlook, &here,
+                      &respite)
 
 # A neuron that is watched goes through the arrivals of each window one by one, in a copy of what it was before the window.
 

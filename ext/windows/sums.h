@@ -3,7 +3,7 @@
  * An arrival of weight w, a time x before the end of the window, has two effects on the state there, each w times a
  * factor of x alone. Effects are added up in whole quanta: sums of integers do not depend on the order of their terms.
  *
- * Loops run over LANES_AT_ONCE neurons side by side (elementary.h).
+ * Loops run over neurons side by side, in lots of CHUNK at most (elementary.h).
  */
 #ifndef EVENTSIM_SUMS_H
 #define EVENTSIM_SUMS_H
@@ -252,10 +252,10 @@ INLINE Response response(double a, double b, double t)
  * fails: may it spike? Then its row stays as it is. Else the row is written, if there was anything to commit. respite: how
  * long after the end of the window it will not spike, if nothing arrives.
  */
-typedef double Lane[LANES_AT_ONCE];
+typedef double Lane[CHUNK];                     /* of which the first so many count: */
 
 /* (a loop that is unrolled is no longer made vector code) */
-#define EACH_LANE(l) _Pragma("GCC unroll 1") for (l = 0; l < LANES_AT_ONCE; l++)
+#define EACH_LANE(l) _Pragma("GCC unroll 1") for (l = 0; l < lanes; l++)
 
 typedef struct {
     Lane late, rest, after;                     /* beginning less state, release less state, release less end [ms] */
@@ -268,67 +268,102 @@ typedef struct {
 
 typedef struct { Lane m, ex, in, k_ex, k_in, k_0; } Propagators;    /* exp(-a t), exp(-b t), kappa with each b and with 0 */
 
+static const double MARGIN = 1.0 / (1 << 30);
+
 /* how long neurons certainly stay below threshold: as in LIFPopulation.respite; nothing is safe that is not finite */
-INLINE void rest_assured(Lanes *x, double margin, double *wait)
+INLINE void rest_assured(int lanes, Lanes *x, double *wait)
 {
     int l;
     EACH_LANE(l) {
         const double J = x->J[l], leak = x->a[l] * x->u[l], least = x->a[l] * x->c[l];
-        const double gap = (1.0 - margin) * (x->c[l] - x->u[l]), finite = (J - J) + (x->u[l] - x->u[l]);
-        const double w = larger(gap / ((J - leak) + margin * (fabs(J) + fabs(leak))), 0.0);
+        const double gap = (1.0 - MARGIN) * (x->c[l] - x->u[l]), finite = (J - J) + (x->u[l] - x->u[l]);
+        const double w = larger(gap / ((J - leak) + MARGIN * (fabs(J) + fabs(leak))), 0.0);
         x->safe[l] = finite == 0.0 ? x->safe[l] : 0.0;
-        wait[l] = J < least - margin * (fabs(J) + fabs(least)) ? (double)INFINITY : w + larger(x->after[l], 0.0);
+        wait[l] = J < least - MARGIN * (fabs(J) + fabs(least)) ? (double)INFINITY : w + larger(x->after[l], 0.0);
     }
 }
+
+/* Let all lanes have those of the first, */
+INLINE void spread(Propagators *f)
+{
+    const double m = f->m[0], ex = f->ex[0], in = f->in[0], k_ex = f->k_ex[0], k_in = f->k_in[0], k_0 = f->k_0[0];
+    const int lanes = CHUNK;
+    int l;
+    EACH_LANE(l) {
+        f->m[l] = m;
+        f->ex[l] = ex;
+        f->in[l] = in;
+        f->k_ex[l] = k_ex;
+        f->k_in[l] = k_in;
+        f->k_0[l] = k_0;
+    }
+}
+
+/* and lead back in time. */
+INLINE void invert(int lanes, Propagators *f)
+{
+    int l;
+    EACH_LANE(l) {
+        f->m[l] = 1.0 / f->m[l];
+        f->ex[l] = 1.0 / f->ex[l];
+        f->in[l] = 1.0 / f->in[l];
+    }
+}
+
+/* coefficients of each neuron, or those that all have, and what follows from them for a time that all have */
+#define COEFFICIENTS(MODEL, ROW)                                                                                       \
+    for (l = 0; stride && l < lanes; l++)                                                                              \
+        MODEL##_rates(&x, l, (const ROW *)(rows + stride * ids[l < n ? l : 0]));                                       \
+    for (l = 0; !stride && l < lanes; l++)                                                                             \
+        MODEL##_rates(&x, l, (const ROW *)rows);
+#define PROPAGATORS(MODEL, TIME, BACK, F)                                                                              \
+    MODEL##_factors(stride ? lanes : LANES_AT_ONCE, &x, same, TIME, F);                                                \
+    if (BACK)                                                                                                          \
+        invert(stride ? lanes : LANES_AT_ONCE, F);                                                                     \
+    if (!stride)                                                                                                       \
+        spread(F);
 
 #define STEP(MODEL, NEURON, ROW)                                                                                       \
     LANES void eventsim_##MODEL##_step(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons,          \
                                        const double *rows, int64_t stride, int same, const Sum *const *sums,           \
                                        const Window *window, uint8_t *fails, double *respite)                          \
     {                                                                                                                  \
-        const double q_0 = window->quantum[0], q_1 = window->quantum[1], margin = 1.0 / (1 << 30);                     \
+        const double q_0 = window->quantum[0], q_1 = window->quantum[1];                                               \
+        const int lanes = (int)WHOLE(n);                                                                               \
+        double latest = 0.0;                                                                                           \
         Lane length, wait;                                                                                             \
         Lanes x;                                                                                                       \
         Propagators f;                                                                                                 \
-        int64_t i;                                                                                                     \
         int l;                                                                                                         \
+        for (l = 0; l < lanes; l++) {           /* (scattered loads are slower as vector code) */                      \
+            const NEURON *s = (const NEURON *)neurons + ids[l < n ? l : 0];                                            \
+            const Sum *sum = sums[l < n ? l : 0];                                                                      \
+            x.late[l] = (window->epoch - s->epoch) + (window->offset - s->offset);                                     \
+            x.rest[l] = (s->free_epoch - s->epoch) + (s->free_offset - s->offset);                                     \
+            x.after[l] = (s->free_epoch - window->end_epoch) + (s->free_offset - window->end_offset);                  \
+            MODEL##_load(&x, l, s);                                                                                    \
+            x.M_ex[l] = q_0 * (double)sum->excitation[0];                                                              \
+            x.S_ex[l] = q_1 * (double)sum->excitation[1];                                                              \
+            x.M_in[l] = q_0 * (double)sum->inhibition[0];                                                              \
+            x.S_in[l] = q_1 * (double)sum->inhibition[1];                                                              \
+            latest = larger(x.late[l], latest);                                                                        \
+        }                                                                                                              \
         EACH_LANE(l)                                                                                                   \
             length[l] = window->length;                                                                                \
-        for (i = 0; i < n; i += LANES_AT_ONCE) {                                                                       \
-            const int lanes = n - i < LANES_AT_ONCE ? (int)(n - i) : LANES_AT_ONCE;                                    \
-            double latest = 0.0;                                                                                       \
-            for (l = 0; l < LANES_AT_ONCE; l++) {       /* (scattered loads are slower as vector code) */              \
-                const int32_t j = ids[i + (l < lanes ? l : 0)];                                                        \
-                const NEURON *s = (const NEURON *)neurons + j;                                                         \
-                const Sum *sum = sums[i + (l < lanes ? l : 0)];                                                        \
-                x.late[l] = (window->epoch - s->epoch) + (window->offset - s->offset);                                 \
-                x.rest[l] = (s->free_epoch - s->epoch) + (s->free_offset - s->offset);                                 \
-                x.after[l] = (s->free_epoch - window->end_epoch) + (s->free_offset - window->end_offset);              \
-                MODEL##_load(&x, l, s);                                                                                \
-                x.M_ex[l] = q_0 * (double)sum->excitation[0];                                                          \
-                x.S_ex[l] = q_1 * (double)sum->excitation[1];                                                          \
-                x.M_in[l] = q_0 * (double)sum->inhibition[0];                                                          \
-                x.S_in[l] = q_1 * (double)sum->inhibition[1];                                                          \
-                latest = larger(x.late[l], latest);                                                                    \
-            }                                                                                                          \
-            if (stride || i == 0) {                                                                                    \
-                for (l = 0; l < LANES_AT_ONCE; l++)                                                                    \
-                    MODEL##_rates(&x, l, (const ROW *)(rows + stride * ids[i + (l < lanes ? l : 0)]));                 \
-                MODEL##_factors(&x, same, length, &f);                                                                 \
-            }                                                                                                          \
-            if (latest > 0.0)                   /* nothing has happened since */                                       \
-                MODEL##_late(&x, same);                                                                                \
-            MODEL##_through(&x, same, length, &f);                                                                     \
-            rest_assured(&x, margin, wait);                                                                            \
-            for (l = 0; l < lanes; l++) {                                                                              \
-                fails[i + l] = x.safe[l] == 0.0;                                                                       \
-                respite[i + l] = wait[l];                                                                              \
-                if (x.safe[l] != 0.0 && commit[i + l]) {                                                               \
-                    NEURON *s = (NEURON *)neurons + ids[i + l];                                                        \
-                    s->epoch = window->end_epoch;                                                                      \
-                    s->offset = window->end_offset;                                                                    \
-                    MODEL##_store(&x, l, s);                                                                           \
-                }                                                                                                      \
+        COEFFICIENTS(MODEL, ROW)                                                                                       \
+        PROPAGATORS(MODEL, length, 0, &f)                                                                              \
+        if (latest > 0.0)                       /* nothing has happened since */                                       \
+            MODEL##_late(lanes, &x, same);                                                                             \
+        MODEL##_through(lanes, &x, same, length, &f);                                                                  \
+        rest_assured(lanes, &x, wait);                                                                                 \
+        for (l = 0; l < n; l++) {                                                                                      \
+            fails[l] = x.safe[l] == 0.0;                                                                               \
+            respite[l] = wait[l];                                                                                      \
+            if (x.safe[l] != 0.0 && commit[l]) {                                                                       \
+                NEURON *s = (NEURON *)neurons + ids[l];                                                                \
+                s->epoch = window->end_epoch;                                                                          \
+                s->offset = window->end_offset;                                                                        \
+                MODEL##_store(&x, l, s);                                                                               \
             }                                                                                                          \
         }                                                                                                              \
     }
@@ -339,8 +374,11 @@ INLINE void rest_assured(Lanes *x, double margin, double *wait)
  * excitation does not exceed that credit: it need not be looked at. Excitation counts from -credit, so that it exceeds it if it
  * is positive; without a credit, from 1. The frame must not be longer than the response to excitation takes to rise.
  *
- * Taken to the end of a window are those whose credit is used up, and all at the end of the frame. fails: may it have spiked in
- * this window? Then all stays as it is. Else its row is written, its sum is emptied, and it has a new credit.
+ * Taken to the end of a window are those whose credit is used up, and all at the end of the frame. If a neuron may have spiked in
+ * this window all stays as it is. Else its row is written, its sum is emptied, and it has a new credit.
+ *
+ * Returns for how many neurons something is left to do, and where these stand among the n: respite is -1 if it may have spiked,
+ * else how long after the end of the window it will not, without an arrival; the others have credit.
  */
 typedef struct {
     double left, length;                        /* for which this has been reckoned [ms] */
@@ -348,105 +386,94 @@ typedef struct {
     Propagators back, within;                   /* and from its end back to that of the window, and from there to the beginning */
 } Outlook;
 
-INLINE void invert(Propagators *f)
-{
-    int l;
-    EACH_LANE(l) {
-        f->m[l] = 1.0 / f->m[l];
-        f->ex[l] = 1.0 / f->ex[l];
-        f->in[l] = 1.0 / f->in[l];
-    }
-}
+typedef struct {                                /* of neurons from 0 on */
+    Sum *sums;
+    int64_t *credit;                            /* how much excitation each can take [quanta]; -1: none, its turn comes with an arrival */
+    uint64_t *credited, *pending;               /* one bit for each: has it any, are there arrivals in its sum? */
+} Accounts;
 
-INLINE void empty_sum(Sum *sum, int64_t credit)     /* -1: no credit */
+INLINE void empty_sum(const Accounts *own, int32_t j, int64_t credit)
 {
-    sum->excitation[0] = -credit;
-    sum->excitation[1] = sum->inhibition[0] = sum->inhibition[1] = 0;
+    const uint64_t bit = (uint64_t)1 << (j & 63);
+    own->sums[j].excitation[0] = -credit;
+    own->sums[j].excitation[1] = own->sums[j].inhibition[0] = own->sums[j].inhibition[1] = 0;
+    own->credit[j] = credit;
+    own->pending[j >> 6] &= ~bit;
+    own->credited[j >> 6] = credit < 0 ? own->credited[j >> 6] & ~bit : own->credited[j >> 6] | bit;
 }
 
 #define SETTLE(MODEL, NEURON, ROW)                                                                                     \
-    LANES void eventsim_##MODEL##_settle(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons,        \
-                                         const double *rows, int64_t stride, int same, Sum *sums, int64_t *credit,     \
-                                         const Window *window, Outlook *outlook, uint8_t *fails, double *respite)      \
+    LANES int64_t eventsim_##MODEL##_settle(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons,     \
+                                            const double *rows, int64_t stride, int same, const Accounts *own,         \
+                                            const Window *window, Outlook *outlook, int32_t *at, double *respite)      \
     {                                                                                                                  \
-        const double q_0 = window->quantum[0], q_1 = window->quantum[1], margin = 1.0 / (1 << 30);                     \
-        const int known = stride == 0 && outlook->left == window->left && outlook->length == window->length;           \
-        Lane since, flows, back, ahead, length, room, wait;                                                            \
+        const double q_0 = window->quantum[0], q_1 = window->quantum[1];                                               \
+        const double left = window->left, span = left > 0.0 ? left : window->frame;                                    \
+        const int known = stride == 0 && outlook->left == left && outlook->length == window->length;                   \
+        const int lanes = (int)WHOLE(n);                                                                               \
+        double latest = 0.0;                                                                                           \
+        int64_t others = 0;                                                                                            \
+        Lane flows, back, ahead, length, room, wait;                                                                   \
         Lanes x;                                                                                                       \
         Propagators f;                                                                                                 \
-        int64_t i;                                                                                                     \
         int l;                                                                                                         \
-        outlook->left = window->left;                                                                                  \
-        outlook->length = window->length;                                                                              \
+        for (l = 0; l < lanes; l++) {                                                                                  \
+            const int32_t j = ids[l < n ? l : 0];                                                                      \
+            const NEURON *s = (const NEURON *)neurons + j;                                                             \
+            flows[l] = (window->end_epoch - s->epoch) + (window->end_offset - s->offset);                              \
+            x.rest[l] = (s->free_epoch - s->epoch) + (s->free_offset - s->offset);                                     \
+            x.after[l] = (s->free_epoch - window->end_epoch) + (s->free_offset - window->end_offset);                  \
+            MODEL##_load(&x, l, s);                                                                                    \
+            x.M_ex[l] = q_0 * (double)(own->sums[j].excitation[0] + own->credit[j]);                                   \
+            x.S_ex[l] = q_1 * (double)own->sums[j].excitation[1];                                                      \
+            x.M_in[l] = q_0 * (double)own->sums[j].inhibition[0];                                                      \
+            x.S_in[l] = q_1 * (double)own->sums[j].inhibition[1];                                                      \
+            x.torn[l] = commit[l < n ? l : 0];                                                                         \
+        }                                                                                                              \
         EACH_LANE(l) {                                                                                                 \
-            flows[l] = -1.0;                                                                                           \
-            back[l] = window->left;                                                                                    \
-            ahead[l] = window->left > 0.0 ? window->left : window->frame;                                              \
+            x.late[l] = (x.rest[l] > 0.0) & (x.after[l] < 0.0) ? x.rest[l] : 0.0;       /* it rests so long first */   \
+            x.torn[l] = x.late[l] > flows[l] - window->length ? x.torn[l] : 0.0;                                       \
+            flows[l] -= x.late[l];                                                                                     \
+            back[l] = left;                                                                                            \
+            ahead[l] = span;                                                                                           \
             length[l] = window->length;                                                                                \
         }                                                                                                              \
-        for (i = 0; i < n; i += LANES_AT_ONCE) {                                                                       \
-            const int lanes = n - i < LANES_AT_ONCE ? (int)(n - i) : LANES_AT_ONCE;                                    \
-            int other = stride != 0, released = 0;                                                                     \
-            for (l = 0; l < LANES_AT_ONCE; l++) {                                                                      \
-                const int32_t j = ids[i + (l < lanes ? l : 0)];                                                        \
-                const NEURON *s = (const NEURON *)neurons + j;                                                         \
-                since[l] = (window->end_epoch - s->epoch) + (window->end_offset - s->offset);                          \
-                x.rest[l] = (s->free_epoch - s->epoch) + (s->free_offset - s->offset);                                 \
-                x.after[l] = (s->free_epoch - window->end_epoch) + (s->free_offset - window->end_offset);              \
-                MODEL##_load(&x, l, s);                                                                                \
-                x.M_ex[l] = q_0 * (double)(sums[j].excitation[0] + credit[j]);                                         \
-                x.S_ex[l] = q_1 * (double)sums[j].excitation[1];                                                       \
-                x.M_in[l] = q_0 * (double)sums[j].inhibition[0];                                                       \
-                x.S_in[l] = q_1 * (double)sums[j].inhibition[1];                                                       \
-                x.torn[l] = commit[i + (l < lanes ? l : 0)];                                                           \
-            }                                                                                                          \
-            EACH_LANE(l) {                                                                                             \
-                x.late[l] = (x.rest[l] > 0.0) & (x.after[l] < 0.0) ? x.rest[l] : 0.0;   /* it rests so long first */  \
-                x.torn[l] = x.late[l] > since[l] - window->length ? x.torn[l] : 0.0;                                   \
-                since[l] -= x.late[l];                                                                                 \
-            }                                                                                                          \
-            for (l = 0; l < LANES_AT_ONCE; l++) {                                                                      \
-                other |= since[l] != flows[l];                                                                         \
-                released |= x.late[l] > 0.0;                                                                           \
-            }                                                                                                          \
-            if (stride || i == 0)                                                                                      \
-                for (l = 0; l < LANES_AT_ONCE; l++)                                                                    \
-                    MODEL##_rates(&x, l, (const ROW *)(rows + stride * ids[i + (l < lanes ? l : 0)]));                 \
-            if (stride || (i == 0 && !known)) {                                                                        \
-                MODEL##_factors(&x, same, back, &outlook->back);                                                       \
-                MODEL##_factors(&x, same, ahead, &outlook->ahead);                                                     \
-                MODEL##_factors(&x, same, length, &outlook->within);                                                   \
-                invert(&outlook->back);                                                                                \
-                invert(&outlook->within);                                                                              \
-            }                                                                                                          \
-            if (released)                                                                                              \
-                MODEL##_rest(&x, same);                                                                                \
-            if (other) {                                                                                               \
-                memcpy(flows, since, sizeof flows);                                                                    \
-                MODEL##_factors(&x, same, flows, &f);                                                                  \
-            }                                                                                                          \
-            MODEL##_settle(&x, q_0, window->length, &f, outlook, room);                                                     \
-            MODEL##_drive(&x);                                                           \
-            rest_assured(&x, margin, wait);                                                                            \
-            EACH_LANE(l) {                                                                                             \
-                const double quanta = room[l] * (1.0 - margin), most = quanta < 0x1p60 ? quanta : 0x1p60;              \
-                room[l] = quanta >= 1.0 ? most : -1.0;                                                                 \
-                wait[l] = room[l] > 0.0 ? larger(wait[l], ahead[l]) : wait[l];                                         \
-            }                                                                                                          \
-            for (l = 0; l < lanes; l++) {                                                                              \
-                const int32_t j = ids[i + l];                                                                          \
-                respite[i + l] = wait[l];                                                                              \
-                fails[i + l] = x.safe[l] == 0.0;                                                                       \
-                if (x.safe[l] != 0.0 && commit[i + l]) {                                                               \
-                    NEURON *s = (NEURON *)neurons + j;                                                                 \
-                    s->epoch = window->end_epoch;                                                                      \
-                    s->offset = window->end_offset;                                                                    \
-                    MODEL##_store(&x, l, s);                                                                           \
-                    credit[j] = (int64_t)room[l];                                                                      \
-                    empty_sum(&sums[j], credit[j]);                                                                    \
-                }                                                                                                      \
+        COEFFICIENTS(MODEL, ROW)                                                                                       \
+        if (!known) {                                                                                                  \
+            PROPAGATORS(MODEL, ahead, 0, &outlook->ahead)                                                              \
+            PROPAGATORS(MODEL, back, 1, &outlook->back)                                                                \
+            PROPAGATORS(MODEL, length, 1, &outlook->within)                                                            \
+            outlook->left = left;                                                                                      \
+            outlook->length = window->length;                                                                          \
+        }                                                                                                              \
+        for (l = 0; l < lanes; l++)                                                                                    \
+            latest = larger(x.late[l], latest);                                                                        \
+        if (latest > 0.0)                                                                                              \
+            MODEL##_rest(lanes, &x, same);                                                                             \
+        MODEL##_factors(lanes, &x, same, flows, &f);                                                                   \
+        MODEL##_settle(lanes, &x, q_0, window->length, &f, outlook, room);                                             \
+        MODEL##_drive(lanes, &x);                                                                                      \
+        rest_assured(lanes, &x, wait);                                                                                 \
+        EACH_LANE(l) {                                                                                                 \
+            const double quanta = room[l] * (1.0 - MARGIN), most = quanta < 0x1p60 ? quanta : 0x1p60;                  \
+            room[l] = quanta >= 1.0 ? most : -1.0;                                                                     \
+            wait[l] = room[l] > 0.0 ? larger(wait[l], ahead[l]) : wait[l];                                             \
+        }                                                                                                              \
+        for (l = 0; l < n; l++) {                                                                                      \
+            const int32_t j = ids[l];                                                                                  \
+            const int safe = x.safe[l] != 0.0;                                                                         \
+            at[others] = l;                                                                                            \
+            respite[others] = safe ? wait[l] : -1.0;                                                                   \
+            others += !(safe && commit[l] && room[l] > 0.0);                                                           \
+            if (safe && commit[l]) {                                                                                   \
+                NEURON *s = (NEURON *)neurons + j;                                                                     \
+                s->epoch = window->end_epoch;                                                                          \
+                s->offset = window->end_offset;                                                                        \
+                MODEL##_store(&x, l, s);                                                                               \
+                empty_sum(own, j, (int64_t)room[l]);                                                                   \
             }                                                                                                          \
         }                                                                                                              \
+        return others;                                                                                                 \
     }
 
 /* ---- the same for populations of which all neurons are taken through every window
@@ -475,6 +502,7 @@ INLINE double in_doubles(int64_t sum)
         Lane length;                                                                                                   \
         Lanes x;                                                                                                       \
         Propagators f;                                                                                                 \
+        const int lanes = LANES_AT_ONCE;                                                                               \
         int64_t i;                                                                                                     \
         int l;                                                                                                         \
         EACH_LANE(l) {                                                                                                 \
@@ -499,9 +527,9 @@ INLINE double in_doubles(int64_t sum)
             if (stride || i == 0) {                                                                                    \
                 for (l = 0; l < LANES_AT_ONCE; l++)                                                                    \
                     MODEL##_rates(&x, l, (const ROW *)(rows + stride * (i + l < n ? i + l : i)));                      \
-                MODEL##_factors(&x, same, length, &f);                                                                 \
+                MODEL##_factors(lanes, &x, same, length, &f);                                                          \
             }                                                                                                          \
-            MODEL##_through(&x, same, length, &f);                                                                     \
+            MODEL##_through(lanes, &x, same, length, &f);                                                              \
             EACH_LANE(l) {                                                                                             \
                 const double finite = (x.J[l] - x.J[l]) + (x.u[l] - x.u[l]);                                           \
                 x.safe[l] = finite == 0.0 ? x.safe[l] : 0.0;                                                           \
@@ -608,7 +636,7 @@ INLINE void lif_rates(Lanes *x, int l, const LIFRow *q)
     x->c[l] = q->c;
 }
 
-INLINE void lif_factors(const Lanes *x, int same, const double *t, Propagators *f)
+INLINE void lif_factors(int lanes, const Lanes *x, int same, const double *t, Propagators *f)
 {
     int l;
     EACH_LANE(l) {
@@ -631,11 +659,11 @@ INLINE void lif_factors(const Lanes *x, int same, const double *t, Propagators *
         }
 }
 
-INLINE void lif_late(Lanes *x, int same)
+INLINE void lif_late(int lanes, Lanes *x, int same)
 {
     Propagators g;
     int l;
-    lif_factors(x, same, x->late, &g);
+    lif_factors(lanes, x, same, x->late, &g);
     EACH_LANE(l) {
         const double v = x->u[l] * g.m[l] + x->k[l] * (x->ex[l] * g.k_ex[l] + x->in[l] * g.k_in[l] + x->I_e[l] * g.k_0[l]);
         x->u[l] = x->rest[l] > 0.0 ? x->u[l] : v;
@@ -652,7 +680,7 @@ INLINE double lif_drive_of(const Lanes *x, int l, double ex, double in)
     return (x->b_in[l] <= x->b_ex[l]) & (ex >= 0.0) ? joint : apart;
 }
 
-INLINE void lif_drive(Lanes *x)
+INLINE void lif_drive(int lanes, Lanes *x)
 {
     int l;
     EACH_LANE(l)
@@ -663,7 +691,7 @@ INLINE void lif_drive(Lanes *x)
  * does not fade faster is largest at one of the ends, too. Under the largest, u moves one way, so it is largest at one of the ends;
  * arrivals of excitation add what they add at the end, as the window is not longer than their response takes to rise; those of
  * inhibition add nothing. */
-INLINE void lif_through(Lanes *x, int same, const double *t, const Propagators *f)
+INLINE void lif_through(int lanes, Lanes *x, int same, const double *t, const Propagators *f)
 {
     int l;
     (void)same;
@@ -683,14 +711,14 @@ INLINE void lif_through(Lanes *x, int same, const double *t, const Propagators *
         x->ex[l] = ex + x->S_ex[l];
         x->in[l] = in + x->S_in[l];
     }
-    lif_drive(x);
+    lif_drive(lanes, x);
 }
 /* Currents come to the end of a rest within a stretch of time. */
-INLINE void lif_rest(Lanes *x, int same)
+INLINE void lif_rest(int lanes, Lanes *x, int same)
 {
     Propagators g;
     int l;
-    lif_factors(x, same, x->late, &g);
+    lif_factors(lanes, x, same, x->late, &g);
     EACH_LANE(l) {
         x->ex[l] *= g.ex[l];
         x->in[l] *= g.in[l];
@@ -700,7 +728,7 @@ INLINE void lif_rest(Lanes *x, int same)
 /* f leads from the state to the end of the window. Back from there u was higher by what leaked since, and by what currents took:
  * those of inhibition were not stronger than they are now, less their decay, those of excitation not below what they began with.
  * Ahead, what there is of excitation adds most at the end, and inhibition is left out; or both drive it as they do now. room: [quanta] */
-INLINE void lif_settle(Lanes *x, double quantum, double length, const Propagators *f, const Outlook *o, double *room)
+INLINE void lif_settle(int lanes, Lanes *x, double quantum, double length, const Propagators *f, const Outlook *o, double *room)
 {
     int l;
     EACH_LANE(l) {
@@ -775,7 +803,7 @@ INLINE void delta_rates(Lanes *x, int l, const DeltaRow *q)
     x->c[l] = q->c;
 }
 
-INLINE void delta_factors(const Lanes *x, int same, const double *t, Propagators *f)
+INLINE void delta_factors(int lanes, const Lanes *x, int same, const double *t, Propagators *f)
 {
     int l;
     (void)same;
@@ -786,11 +814,11 @@ INLINE void delta_factors(const Lanes *x, int same, const double *t, Propagators
     }
 }
 
-INLINE void delta_late(Lanes *x, int same)
+INLINE void delta_late(int lanes, Lanes *x, int same)
 {
     Propagators g;
     int l;
-    delta_factors(x, same, x->late, &g);
+    delta_factors(lanes, x, same, x->late, &g);
     EACH_LANE(l) {
         const double v = x->u[l] * g.m[l] + x->k[l] * x->I_e[l] * g.k_0[l];
         x->u[l] = x->rest[l] > 0.0 ? x->u[l] : v;
@@ -798,7 +826,7 @@ INLINE void delta_late(Lanes *x, int same)
 }
 
 /* Without arrivals u moves one way; jumps of excitation fade, those of inhibition only lower it. */
-INLINE void delta_through(Lanes *x, int same, const double *t, const Propagators *f)
+INLINE void delta_through(int lanes, Lanes *x, int same, const double *t, const Propagators *f)
 {
     int l;
     (void)same;
@@ -863,7 +891,7 @@ INLINE void fly_rates(Lanes *x, int l, const FlyRow *q)
     x->c[l] = q->c;
 }
 
-INLINE void fly_factors(const Lanes *x, int same, const double *t, Propagators *f)
+INLINE void fly_factors(int lanes, const Lanes *x, int same, const double *t, Propagators *f)
 {
     int l;
     (void)same;
@@ -876,14 +904,14 @@ INLINE void fly_factors(const Lanes *x, int same, const double *t, Propagators *
     }
 }
 
-INLINE void fly_late(Lanes *x, int same)
+INLINE void fly_late(int lanes, Lanes *x, int same)
 {
     Propagators g;
     Lane t;
     int l;
     EACH_LANE(l)
         t[l] = larger(x->late[l] - larger(x->rest[l], 0.0), 0.0);
-    fly_factors(x, same, t, &g);
+    fly_factors(lanes, x, same, t, &g);
     EACH_LANE(l) {
         x->u[l] = x->u[l] * g.m[l] + x->ex[l] * g.k_ex[l];
         x->ex[l] *= g.ex[l];
@@ -891,7 +919,7 @@ INLINE void fly_late(Lanes *x, int same)
 }
 
 /* As for LIF, from the release on. */
-INLINE void fly_through(Lanes *x, int same, const double *length, const Propagators *whole)
+INLINE void fly_through(int lanes, Lanes *x, int same, const double *length, const Propagators *whole)
 {
     Propagators f = *whole;
     Lane t;
@@ -902,7 +930,7 @@ INLINE void fly_through(Lanes *x, int same, const double *length, const Propagat
         resting |= t[l] < length[l];
     }
     if (resting)
-        fly_factors(x, same, t, &f);
+        fly_factors(lanes, x, same, t, &f);
     EACH_LANE(l) {
         const double u = x->u[l], g = x->ex[l] * f.ex[l], J = larger(x->ex[l], g);
         const double top = larger(u, u * f.m[l] + J * f.k_0[l]) + x->M_ex[l];
@@ -921,9 +949,9 @@ typedef struct {
                     int same, Effects *e);
     void (*step)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
                  int same, const Sum *const *sums, const Window *window, uint8_t *fails, double *respite);
-    void (*settle)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
-                   int same, Sum *sums, int64_t *credit, const Window *window, Outlook *outlook, uint8_t *fails,
-                   double *respite);            /* NULL: its sums are those of a window */
+    int64_t (*settle)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
+                      int same, const Accounts *own, const Window *window, Outlook *outlook, int32_t *at, double *respite);
+                                                /* NULL: its sums are those of a window */
     void (*panel)(int64_t n, Panel *panels, const double *rows, int64_t stride, int same, const Sum *sums, const Window *window,
                   uint64_t *fails);             /* and what belongs to it; NULL: its neurons live in rows */
     void (*enter)(Panel *panel, int l, const double *row);

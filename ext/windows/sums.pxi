@@ -192,6 +192,11 @@ cdef class Sums:
         """The sum of a neuron that has a place of its own."""
         return &self.pools[j // self.share].sums[j % self.share + 1]
 
+    cdef inline Accounts accounts(self, int worker) noexcept nogil:
+        cdef Accounts own
+        own.sums, own.credit, own.credited, own.pending = self.own_of(worker), self.credit, self.credited, self.pending
+        return own
+
     cdef inline Sum *own_of(self, int worker) noexcept nogil:
         """Those of neuron 0, 1 ..., if they are those of a worker and have places of their own."""
         return self.pools[worker].sums + 1 - self.pools[worker].first
@@ -202,29 +207,21 @@ cdef class Sums:
     # ---- frames
 
     cdef void expire(self, Py_ssize_t word, uint64_t bits) noexcept nogil:
-        """Some neurons of a word, which have no arrivals among the sums, have no credit any more."""
-        cdef Py_ssize_t j
-        self.credited[word] &= ~bits
+        """Some neurons of a word have no credit any more, and nothing in their sums."""
+        cdef int32_t j
+        cdef Accounts own = self.accounts((64 * word) // self.share)
         while bits:
-            j = 64 * word + lowest(bits)
+            j = <int32_t> (64 * word + lowest(bits))
             bits &= bits - 1
-            self.credit[j] = -1
-            empty_sum(self.own(j), -1)
-
-    cdef void forget(self, Py_ssize_t j) noexcept nogil:
-        """What neuron j had among the sums is done with, and its credit is worth nothing."""
-        if self.frame > 0.0:
-            self.pending[j >> 6] &= ~(<uint64_t> 1 << (j & 63))
-            self.expire(j >> 6, <uint64_t> 1 << (j & 63))
+            empty_sum(&own, j, -1)
 
     cdef void begin_anew(self) noexcept nogil:
         """Nobody has credit, or arrivals."""
-        cdef Py_ssize_t j
+        cdef Py_ssize_t word
         cdef int k
         memset(self.credited, 0, 3 * (((self.p.n + 63) >> 6) + 1) * sizeof(uint64_t))
-        for j in range(self.p.n):
-            self.credit[j] = -1
-            empty_sum(self.own(j), -1)
+        for word in range((self.p.n + 63) >> 6):
+            self.expire(word, neurons_of(self.p, word))
         for k in range(self.workers):
             self.frames[k].end, self.frames[k].waited_for, self.frames[k].outlook.left = -INFINITY, False, -1.0
 
@@ -263,7 +260,7 @@ cdef class Sums:
             while bits:
                 j = 64 * word + lowest(bits)
                 bits &= bits - 1
-                settle_at(self, self.p, j, at, (self.frames[0].end - at.epoch) - at.offset, self.p.row(j), self.own(j), &self.credit[j])
+                settle_at(self, self.p, j, at, self.frames[0].end, self.p.row(j), self.own(j)[0], self.credit[j])
 
     cdef void leave(self, Py_ssize_t j, Time at) noexcept nogil:
         """Let a neuron live in its row; its state is that of a time."""

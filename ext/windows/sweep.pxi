@@ -77,9 +77,15 @@ cdef inline void put_in_lots(Worker w, Sums s, Population p, Py_ssize_t word, ui
         lot.ids[lot.n], lot.commit[lot.n] = j, commit >> (j & 63) & 1
         lot.n += 1
         if lot.n == CHUNK:
-            step_lot(w, s, p, &lots[1], window)
+            take_lot(w, s, p, &lots[1], window)
             lots[1] = lot[0]
             lot.n = 0
+
+cdef inline void take_lot(Worker w, Sums s, Population p, Lot *lot, const Window *window) noexcept nogil:
+    if s.frame > 0.0:
+        settle_lot(w, s, p, lot, window)
+    else:
+        step_lot(w, s, p, lot, window)
 
 # Where all neurons are taken through every window their states stand side by side in panels, and nothing is looked up. A neuron
 # leaves its panel for its row when it may spike, and comes back when it does not rest any more.
@@ -143,21 +149,15 @@ cdef void step_lot(Worker w, Sums s, Population p, Lot *lot, const Window *windo
     cdef uint8_t fails[CHUNK]
     cdef double respite[CHUNK]
     cdef Py_ssize_t k, first = w.shadows.n
-    cdef bint watching = s.frame == 0.0 and (w.engine.traced[p.index] or w.plan.proving)
     if lot.n == 0:
         return
-    if watching:
+    if w.engine.traced[p.index] or w.plan.proving:
         keep_rows(w, p, lot)
-    if s.frame > 0.0:
-        p.kernel().settle(lot.n, lot.ids, lot.commit, p.rows, p.coefs, s.stride, s.same, s.own_of(w.index), s.credit, window,
-                          &s.frames[w.index].outlook, fails, respite)
-        note_credits(s, lot, fails)
-    else:
-        for k in range(lot.n if lot.alone == NULL else 0):
-            lot.sums[k] = &s.pools[w.index].sums[s.place[lot.ids[k]]]
-        p.kernel().step(lot.n, lot.ids, lot.commit, p.rows, p.coefs, s.stride, s.same, lot.sums, window, fails, respite)
+    for k in range(lot.n if lot.alone == NULL else 0):
+        lot.sums[k] = &s.pools[w.index].sums[s.place[lot.ids[k]]]
+    p.kernel().step(lot.n, lot.ids, lot.commit, p.rows, p.coefs, s.stride, s.same, lot.sums, window, fails, respite)
     for k in range(lot.n):
-        if lot.alone == NULL and s.frame == 0.0:
+        if lot.alone == NULL:
             drop_sum(w, s, lot.ids[k])
         if fails[k] and lot.alone != NULL:
             w.hang(lot.alone[k])
@@ -166,11 +166,11 @@ cdef void step_lot(Worker w, Sums s, Population p, Lot *lot, const Window *windo
             w.touch(p, lot.ids[k])
             take_exactly(w, s, lot.ids[k])
         else:
-            if not s.dense and not has_credit(s, lot, k):       # else it is looked at in every window, or when the frame ends
+            if not s.dense:                     # else it is looked at in every window
                 look_after(w, p, lot.ids[k], respite[k])
             if s.resting != NULL and s.resting[lot.ids[k] >> 6] >> (lot.ids[k] & 63) & 1:
                 s.note_rest(lot.ids[k], w.plan.limit)
-    if watching:
+    if w.engine.traced[p.index] or w.plan.proving:
         shadow(w, s, p, lot, first, fails)
     lot.n = 0
 
