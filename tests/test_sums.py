@@ -126,10 +126,34 @@ def ahead(n=140):
     return net
 
 
+def framed(n=120):
+    """Delays of 0.1 ms, with few arrivals, and of up to 30: neurons that are alike, or have everything of their own, that do not
+    leak, that do not spike; currents of both signs and in steps."""
+    net = es.Network()
+    kick = net.add("kick", 9, es.Poisson(rate=30.0))
+    cell = es.LIF(tau_m=20.0, E_L=-49.0, V_th=-50.0, V_reset=-60.0, t_ref=5.0, tau_syn_ex=5.0, tau_syn_in=10.0)
+    alike = net.add("alike", n, cell, V_m=es.Uniform(-60, -50))
+    rates = dict(tau_m=np.linspace(15, 40, n), tau_syn_ex=np.linspace(3, 9, n), tau_syn_in=np.linspace(12, 4, n))
+    cell = es.LIF(I_e=np.linspace(-50.0, 260.0, n), t_ref=np.linspace(0.0, 3.0, n), **rates)
+    unlike = net.add("unlike", n, cell, V_m=es.Uniform(-70, -56), I_ex=es.Normal(0.0, 50.0), I_in=es.Normal(0.0, 50.0))
+    cell = es.LIF(tau_syn_ex=4.0, tau_syn_in=4.0, reset="subtract", I_e=es.Steps([0.0, 3.17, 16.0], [100.0, 380.0, 120.0]))
+    stepped = net.add("stepped", n // 4, cell)
+    perfect = net.add("perfect", n // 4, es.PerfectIntegrator(tau_syn_ex=6.0, tau_syn_in=6.0, I_e=np.linspace(-20, 250, n // 4)))
+    read = net.add("read", 5, es.LeakyIntegrator(tau_syn_ex=5.0, tau_syn_in=5.0))
+    for pre, post, degree, weight in ((alike, alike, 12, 40.0), (alike, unlike, 9, 60.0), (unlike, alike, 9, -80.0), (unlike, unlike, 9, -30.0),
+                                      (unlike, perfect, 8, 15.0), (perfect, alike, 10, -50.0), (alike, stepped, 8, 30.0), (stepped, unlike, 10, 25.0)):
+        net.connect(pre, post, es.FixedOutDegree(degree), weight=weight, delay=0.1 if degree > 8 else 0.23)
+    net.connect(unlike, alike, es.FixedOutDegree(4), weight=es.Normal(0.0, 40.0), delay=es.Uniform(0.2, 30.0))
+    net.connect(alike, read, es.AllToAll(), weight=10.0, delay=1.0)
+    net.connect(kick, unlike, es.FixedOutDegree(9), weight=es.Uniform(-50, 200), delay=0.0)
+    return net
+
+
 NETWORKS = {
     "driven": (driven, 10.0),
     "ahead": (ahead, 10.0),
     "scattered": (scattered, 20.0),
+    "framed": (framed, 40.0),
     "freezing": (freezing, 25.0),
     "ranked": (ranked, 20.0),
     "cuba": (lambda: cuba.build(0.1), 60.0),
@@ -521,6 +545,102 @@ def test_the_bound_is_useful():
     touched = 1250 * 40.0 / sim._windows.length
     assert 0.3 * sim._engine.counts[:1250].sum() < sim._windows.exact < 0.02 * touched
     assert sim._engine.solver_steps < 3 * sim._windows.exact
+
+
+@st.composite
+def accounts(draw):
+    """(population, row, arrivals, their weights, length of a window, where it ends, length of the frame)"""
+    core, row, arrival, weight, _ = draw(neurons("LIF"))
+    frame = min(draw(st.sampled_from([1.0, 2.5, 8.0])), core.longest_window(), 2.0 / core.coef[0, :3].max())
+    end = frame * draw(st.sampled_from([1.0, 0.99, 0.5, 0.03]))
+    length = end * draw(st.sampled_from([1.0, 0.3, 0.01]))
+    span = arrival.max(initial=0.0) or 1.0
+    arrival = np.sort(arrival / span * end * draw(st.sampled_from([1.0, 0.9])))
+    row[2:4] = divmod(draw(st.sampled_from([0.0, 0.0, 0.3 * (end - length), end - length, 1.5 * end])), 1.0)  # released then
+    return core, row, arrival, weight, length, end, frame
+
+
+def below(core, row, arrival, weight, since, until):
+    """Whether the membrane stays below its threshold from one time to another; and the row then."""
+    c, ids = core.coef[0, 4], np.zeros(25, np.int64)
+    here = row[None].copy()
+
+    def stays(begin, end):
+        rows = np.repeat(here, 25, 0)
+        core.evolve(rows, ids, np.array([divmod(t, 1.0) for t in np.linspace(begin, end, 25)]))
+        return end < since or np.all(rows[:, HEAD] < c * (1.0 + 2.0**-50))  # there may be less than an ulp between them
+
+    last, stayed = 0.0, True
+    for t, w in zip(arrival, weight, strict=True):
+        stayed &= stays(max(last, min(since, t)), t)
+        core.evolve(here, ids[:1], np.array([divmod(t, 1.0)]))
+        here[0, HEAD + (1 if w >= 0 else 2)] += w
+        last = t
+    stayed &= stays(max(last, since), until)
+    core.evolve(here, ids[:1], np.array([divmod(until, 1.0)]))
+    return stayed, here[0]
+
+
+@given(case=accounts(), later=st.lists(st.tuples(st.floats(0.0, 1.0), st.floats(0.01, 1.0)), max_size=4), share=st.floats(0.5, 1.0))
+def test_a_neuron_with_credit_stays_below_threshold(case, later, share):
+    """In the window, if it was below before; and until the frame ends, whatever excitation comes up to the credit."""
+    core, row, arrival, weight, length, end, frame = case
+    resting = row[2] + row[3] > 0.0
+    if resting:  # who rests has neither credit nor arrivals from before the window
+        keep = arrival >= end - length
+        arrival, weight = arrival[keep], weight[keep]
+    assume(below(core, row, arrival, weight, 0.0, end - length)[0])
+    sums = _core.Sums(core, 1, 1)
+    sums.set_places(False, frame)
+    sums.set_quanta(max(np.abs(weight).max(initial=0.0), 1e-3), length)
+    after = row.copy()
+    fails, credit, respite = sums.settle(after, frame - arrival, weight, length, frame - end)
+    if fails:
+        np.testing.assert_array_equal(after, row)
+        return
+    stayed, expected = below(core, row, arrival, weight, end - length, end)
+    assert stayed
+    scale = 1.0 + np.abs(expected[HEAD:]).max()
+    quanta = 2.0**-44 * np.abs(weight).sum()
+    np.testing.assert_allclose(after[HEAD:], expected[HEAD:], rtol=0, atol=1e-12 * scale + quanta)
+    span = frame - end or frame
+    if credit > 0.0:
+        a, b = core.coef[0, :2]
+        times = np.sort([t for t, _ in later]) * span
+        kappa = np.array([0.0 if x == 0.0 else x * np.exp(-a * x) if a == b else (np.exp(-a * x) - np.exp(-b * x)) / (b - a) for x in span - times])
+        shares = np.array([w for _, w in later])
+        taken = shares * kappa
+        more = shares * share * credit / taken.sum() if taken.sum() > 1e-9 * span else 0.0 * shares
+        begin = after.copy()
+        begin[0:4] = 0.0
+        assert below(core, begin, times, more, 0.0, span)[0]
+    begin = after.copy()
+    begin[0:4] = 0.0, 0.0, max(after[2] + after[3] - end, 0.0), 0.0
+    assert below(core, begin, [], [], 0.0, min(max(respite, 0.0), 50.0))[0]
+
+
+def test_frames_save_work():
+    """Deterministic counters: 24 windows pass between two arrivals at a neuron, and a frame has 88."""
+    sim = windowed(cuba.build(0.5), record_spikes=False)
+    sim.run(60.0)
+    assert [sums.frame for sums in sim._windows.sums] == [8.0, 8.0]
+    assert sim._windows.exact < 1.5 * sim._engine.n_spikes
+    assert sim._engine.solver_steps < 5 * sim._engine.n_spikes
+
+
+def test_frames_wait_for_nobody():
+    """Neurons that get nothing cost no windows, also after a frame in which they did."""
+    net = es.Network()
+    source = net.add("source", 1, es.SpikeSource([1.0, 2.0, 950.0]))
+    cells = net.add("cells", 100, es.LIF(tau_m=20.0, tau_syn_ex=5.0))
+    net.connect(source, cells, es.AllToAll(), weight=10.0, delay=0.1)
+    net.connect(cells, cells, es.FixedOutDegree(10), weight=10.0, delay=0.1)
+    sim, judge = windowed(net), es.Simulation(net, seed=1, executor="ordered")
+    for each in (sim, judge):
+        each.run(1000.0)
+    assert_close(sim, judge)
+    assert sim._windows.sums[0].frame == 4.0
+    assert sim._windows.seen < 30  # of 11,000 windows
 
 
 def test_length_of_windows():

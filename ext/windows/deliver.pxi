@@ -59,7 +59,9 @@ cdef void add_arrivals(Worker w, Population p, Sums s, Arrivals *all) noexcept n
     if s.pools[w.index].kind == SHARED_PLACES and reserve(&s.pools[w.index], CHUNK + 1):
         w.fail(NO_MEMORY, -1, w.plan.start)
         return
-    add_effects(all.n, all.target, NULL, all.weight, 1, &e, -1, 0, INT32_MAX, s.place, &s.pools[w.index], s.touched, &nobody)
+    if s.frame > 0.0:
+        s.frames[w.index].waited_for = True
+    add_effects(all.n, all.target, NULL, all.weight, 1, &e, -1, 0, INT32_MAX, s.place, &s.pools[w.index], s.reached, &nobody)
     all.n = 0
 
 cdef inline void fetch_target(Worker w, const Incoming *arrival) noexcept nogil:
@@ -172,8 +174,10 @@ cdef inline void add_segment(Worker w, Rows rows, Population p, Sums s, int64_t 
     if s.pools[w.index].kind == SHARED_PLACES and reserve(&s.pools[w.index], n + 1):
         w.fail(NO_MEMORY, -1, w.plan.start)
         return
+    if s.frame > 0.0:
+        s.frames[w.index].waited_for = True
     w.synaptic_events += add_effects(n, rows.targets() + k, f32, f64, rows.weights.stride, e, one, lo, hi, s.place,
-                                     &s.pools[w.index], s.touched, &resting)
+                                     &s.pools[w.index], s.reached, &resting)
     if resting.n:
         add_left_out(w, &resting, rows, p, s, k, x, one < 0)
 

@@ -40,32 +40,38 @@ cdef int64_t end_of_frames(Worker w) noexcept nogil:
 cdef void settle_all(Worker w, Sums s, Population p) noexcept nogil:
     """Take own neurons to the end of the window that have used up their credit; at the end of the frame all that got something."""
     cdef Window window = window_of(w, s)
+    cdef Frame *frame = &s.frames[w.index]
     cdef Lot lots[2]
     cdef Py_ssize_t word, first = w.shadows.n
-    cdef bint over = w.left[p.index] == 0.0, watching = w.engine.traced[p.index] or w.plan.proving
-    cdef uint64_t due, looks, waiting = 0
+    cdef bint over = w.left[p.index] == 0.0, watching = s.reached == s.touched
     window.left, window.frame = w.left[p.index], s.frame
     lots[0].n = lots[1].n = 0
     lots[0].alone = lots[1].alone = NULL
+    if over:
+        frame.waited_for = False
     for word in range(s.first_word(w.index), s.first_word(w.index + 1)):
-        s.pending[word] |= s.touched[word]
-        waiting |= s.pending[word] | s.credited[word]
-        due = (s.due[word] | (s.pending[word] if over else 0)) & ~s.exact[word]
-        looks = (s.looks[word] | (s.credited[word] if over else 0)) & ~s.pending[word] & ~s.exact[word]
         if watching:
-            watch_frame(w, s, p, word, s.touched[word] & ~s.exact[word], looks)
+            watch_frame(w, s, p, word)
         if over:
-            s.expire(word, s.credited[word] & ~s.pending[word])
-        if due | looks:
-            put_in_lots(w, s, p, word, due | looks, due, lots, &window)
-        s.touched[word] = s.due[word] = s.looks[word] = 0
+            frame.waited_for |= s.pending[word] | s.credited[word] != 0
+            s.due[word] |= s.pending[word]
+            s.looks[word] |= s.credited[word]
+        if s.due[word] | s.looks[word]:
+            settle_word(w, s, p, word, over, lots, &window)
     settle_lot(w, s, p, &lots[1], &window)
     settle_lot(w, s, p, &lots[0], &window)
-    s.frames[w.index].waited_for = waiting != 0
     if over:
-        s.frames[w.index].end += s.frame
+        frame.end += s.frame
     if watching:
         shadow_frame(w, s, p, first)
+
+cdef inline void settle_word(Worker w, Sums s, Population p, Py_ssize_t word, bint over, Lot *lots, const Window *window) noexcept nogil:
+    """Those with arrivals whose turn it is; and those without that must be looked at, or have had credit until now."""
+    cdef uint64_t due = s.due[word] & ~s.exact[word], looks = s.looks[word] & ~s.pending[word] & ~s.exact[word]
+    s.due[word] = s.looks[word] = 0
+    if over:
+        s.expire(word, s.credited[word] & ~s.pending[word])
+    put_in_lots(w, s, p, word, due | looks, due, lots, window)
 
 cdef void settle_lot(Worker w, Sums s, Population p, Lot *lot, const Window *window) noexcept nogil:
     cdef double respite[CHUNK]
@@ -138,11 +144,16 @@ cdef void settle_at(Sums s, Population p, Py_ssize_t j, Time at, double end, Neu
 
 # A neuron that is watched goes through the arrivals of each window one by one, in a copy of what it was before the window.
 
-cdef void watch_frame(Worker w, Sums s, Population p, Py_ssize_t word, uint64_t touched, uint64_t looks) noexcept nogil:
-    """Copy those of a word that are watched, as they were before the window, but for its sums."""
-    cdef uint64_t bits = touched | (looks if w.plan.proving else 0)
+cdef void watch_frame(Worker w, Sums s, Population p, Py_ssize_t word) noexcept nogil:
+    """Copy those of a word that are watched, and have arrivals in this window, as they were before it, but for their sums."""
+    cdef uint64_t bits = s.touched[word]
     cdef Py_ssize_t j
     cdef Shadow *copy
+    s.touched[word] = 0
+    s.pending[word] |= bits
+    if w.plan.proving:
+        bits |= s.looks[word] & ~s.pending[word]
+    bits &= ~s.exact[word]
     while bits:
         j = 64 * word + lowest(bits)
         bits &= bits - 1

@@ -411,8 +411,7 @@ INLINE void empty_sum(const Accounts *own, int32_t j, int64_t credit)
         const double left = window->left, span = left > 0.0 ? left : window->frame;                                    \
         const int known = stride == 0 && outlook->left == left && outlook->length == window->length;                   \
         const int lanes = (int)WHOLE(n);                                                                               \
-        double latest = 0.0;                                                                                           \
-        int64_t others = 0;                                                                                            \
+        int64_t others = 0, released = 0;                                                                              \
         Lane flows, back, ahead, length, room, wait;                                                                   \
         Lanes x;                                                                                                       \
         Propagators f;                                                                                                 \
@@ -432,6 +431,7 @@ INLINE void empty_sum(const Accounts *own, int32_t j, int64_t credit)
         }                                                                                                              \
         EACH_LANE(l) {                                                                                                 \
             x.late[l] = (x.rest[l] > 0.0) & (x.after[l] < 0.0) ? x.rest[l] : 0.0;       /* it rests so long first */   \
+            released |= x.late[l] > 0.0;                                                                               \
             x.torn[l] = x.late[l] > flows[l] - window->length ? x.torn[l] : 0.0;                                       \
             flows[l] -= x.late[l];                                                                                     \
             back[l] = left;                                                                                            \
@@ -446,9 +446,7 @@ INLINE void empty_sum(const Accounts *own, int32_t j, int64_t credit)
             outlook->left = left;                                                                                      \
             outlook->length = window->length;                                                                          \
         }                                                                                                              \
-        for (l = 0; l < lanes; l++)                                                                                    \
-            latest = larger(x.late[l], latest);                                                                        \
-        if (latest > 0.0)                                                                                              \
+        if (released)                                                                                                  \
             MODEL##_rest(lanes, &x, same);                                                                             \
         MODEL##_factors(lanes, &x, same, flows, &f);                                                                   \
         MODEL##_settle(lanes, &x, q_0, window->length, &f, outlook, room);                                             \

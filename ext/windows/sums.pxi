@@ -38,7 +38,7 @@ cdef inline double counted(double before_end, const Neuron *s, Time end) noexcep
 
 cdef struct Frame:              # of a worker: for which credits are
     double end                  # [ms]
-    bint waited_for             # are there arrivals among the sums? Then the window in which it ends must not be left out
+    bint waited_for             # has anybody credit, or arrivals among the sums? Then the window in which it ends is not left out
     Outlook outlook
 
 @cython.final
@@ -47,7 +47,8 @@ cdef class Sums:
     cdef readonly Population p
     cdef Pool *pools                            # of each worker: the sums,
     cdef int32_t *place                         # and where in its worker's pool each neuron has its own
-    cdef uint64_t *touched                      # one bit for each: has it arrivals among the sums,
+    cdef uint64_t *touched                      # one bit for each: has it arrivals of this window among the sums (if its sum lasts,
+    cdef uint64_t *reached                      # only where somebody watches: what is noted is touched, or pending),
     cdef uint64_t *looks                        # must its threshold be looked at,
     cdef uint64_t *exact                        # are its arrivals taken one by one,
     cdef uint64_t *resting                      # may it be refractory? If arrivals wait for the release; else NULL
@@ -86,7 +87,7 @@ cdef class Sums:
             raise MemoryError(f"Windows: no memory for {p.n} neurons")
         for k in range(workers):
             self.pools[k].neurons, self.pools[k].width = p.rows, p.width
-        self.looks = self.touched + (n >> 6)
+        self.reached, self.looks = self.touched, self.touched + (n >> 6)
         self.exact = self.looks + (n >> 6)
         self.resting = self.exact + (n >> 6) if p.kernel().freezes else NULL
 
@@ -313,3 +314,33 @@ cdef class Sums:
         self.p.kernel().step(1, &j, &commit, &row[0], self.p.coefs, self.stride, self.same, &sums, &window, &fails, &respite)
         self.place[0], self.touched[0], self.pools[0].n = 0, 0, 1
         return bool(fails), respite
+
+    def settle(self, double[::1] row, const double[::1] before_end, const double[::1] weight, double length, double left):
+        """What a window of `length` [ms] makes of a neuron with parameters 0, whose frame begins at 0 and lasts `left` longer than
+        the window, if it has got arrivals `before_end` of the frame since: for tests.
+
+        Returns
+        -------
+        (may it spike in the window?, the excitation it can take until the frame ends [effect], how long it will not without an
+        arrival [ms]; the row is changed in place if it does not spike)
+        """
+        cdef Py_ssize_t i, m = len(weight)
+        cdef int32_t j = 0, at
+        cdef uint8_t commit = 1
+        cdef double respite = INFINITY, end = self.frame - left, x
+        cdef Window window
+        cdef Outlook outlook
+        cdef Effects e
+        cdef Resting nobody
+        cdef Accounts own = self.accounts(0)
+        nobody.bits = NULL
+        self.begin_anew()
+        for i in range(m):
+            x = before_end[i]
+            self.p.kernel().effects(1, &x, &j, self.p.coefs, self.rates_stride, self.quanta, self.same, &e)
+            add_effects(1, &j, NULL, &weight[i], 1, &e, -1, 0, 1, self.place, &self.pools[0], self.pending, &nobody)
+        window.epoch, window.offset, window.length, window.end_epoch, window.end_offset = 0.0, end - length, length, 0.0, end
+        window.quantum[0], window.quantum[1], window.left, window.frame = self.quanta[0], self.quanta[1], left, self.frame
+        outlook.left = -1.0
+        self.p.kernel().settle(1, &j, &commit, &row[0], self.p.coefs, self.stride, self.same, &own, &window, &outlook, &at, &respite)
+        return respite < 0.0, max(self.credit[0], 0) * self.quanta[0], respite

@@ -98,6 +98,7 @@ cdef void exchange_spikes(Windows windows) noexcept nogil:
     """Record what happened in the window, and plan the next."""
     cdef Py_ssize_t recorded = windows.engine.spikes.n
     cdef int k
+    windows.seen += 1
     for k in range(windows.plan.n_workers):
         collect(windows, <Worker> windows.worker[k])
     if windows.engine.spikes.n > recorded + 1:
@@ -191,8 +192,10 @@ cdef inline Time respited(Life p, const Neuron *s, const double *q) noexcept nog
 cdef Time ring(Worker w, Population p, Py_ssize_t j, Time until) noexcept nogil:
     """Let a neuron spike, if nothing else arrives, wherever it does before `until`; returns its alarm then.
 
-    As in `Engine.threshold`, the bound is refined until it stands still: that is a spike."""
-    cdef Time t = p.alarm(j), next
+    As in `Engine.threshold`, the bound is refined until it stands still: that is a spike. Where arrivals are summed it is known that
+    there was none before this window."""
+    cdef bint known = w.plan.sums[p.index] != NULL and before(p.row(j).at, w.plan.start)
+    cdef Time t = p.next_alarm(j, w.plan.start) if known else p.alarm(j), next
     w.predictions += 1
     while before(t, until):
         w.solver_steps += 1

@@ -14,6 +14,7 @@ cdef class Windows:
     cdef dict lagging                           # {index of a population of driving sources: see `start_drives`}
     cdef readonly int64_t exact                 # times a neuron's window was lived through, its sums being too large a risk,
     cdef readonly int64_t shadowed              # or only to watch it
+    cdef readonly int64_t seen                  # windows that were not left out
     cdef Bag taped                              # void *: spikes on their way from the workers' tapes to the engine's
     cdef int64_t arrivals, touches              # since the length was last chosen; a neuron is touched once in a window
     cdef Time end                               # of the run
@@ -361,6 +362,7 @@ cdef class Windows:
         """Go on with frames where they were kept."""
         cdef Sums s
         for s in self.sums:
+            s.reached = s.touched if not s.frame or self.engine.traced[s.p.index] or self.plan.proving else s.pending
             if s.frame:
                 s.begin_anew()
             if s.frame and f"row{s.p.index}" in self.kept:
