@@ -619,6 +619,39 @@ def test_a_neuron_with_credit_stays_below_threshold(case, later, share):
     assert below(core, begin, [], [], 0.0, min(max(respite, 0.0), 50.0))[0]
 
 
+@pytest.mark.parametrize("fast", [0.5, 1.0])
+def test_inhibition_that_fades_faster_gives_no_credit(fast):
+    """Excitation is left alone soon: the membrane rises after all. (Balanced currents of one time constant do nothing.)"""
+    net = es.Network()
+    for tau in (fast, 4.0):
+        cell = es.LIF(tau_m=20.0, tau_syn_ex=4.0, tau_syn_in=tau, C_m=1.0, E_L=-70.0, V_th=-55.0)
+        net.add(f"{tau} ms", 1, cell, V_m=-56.0, I_ex=4.0, I_in=-4.0)
+    for core, balanced in zip(es.Simulation(net)._engine.populations, (False, True), strict=True):
+        sums = _core.Sums(core, 1, 1)
+        sums.set_places(False, 4.0)
+        sums.set_quanta(1.0, 0.125)
+        row = core.state[0].copy()
+        fails, credit, respite = sums.settle(row, np.zeros(0), np.zeros(0), 0.125, 3.875)
+        assert not fails and (credit > 0.0) == balanced
+        assert below(core, core.state[0], [], [], 0.0, 4.0)[0] == balanced
+        assert below(core, core.state[0], [], [], 0.0, 0.125 + min(respite, 4.0))[0]
+
+
+def test_a_spike_before_the_inhibition_is_not_overlooked():
+    """At the end of the window the membrane is below its threshold again."""
+    net = es.Network()
+    net.add("cell", 1, es.LIF(tau_m=20.0, tau_syn_ex=4.0, tau_syn_in=4.0, C_m=1.0), V_m=-55.05, I_ex=1.0)
+    core = es.Simulation(net)._engine.populations[0]
+    sums = _core.Sums(core, 1, 1)
+    sums.set_places(False, 4.0)
+    sums.set_quanta(20.0, 0.5)
+    for inhibition, spikes in ((0.1, False), (0.4, True)):
+        arrival, weight = np.array([inhibition]), np.array([-20.0])
+        assert below(core, core.state[0], arrival, weight, 0.0, 0.5)[0] == (not spikes)
+        assert below(core, core.state[0], arrival, weight, 0.5, 0.5)[0]
+        assert sums.settle(core.state[0].copy(), 4.0 - arrival, weight, 0.5, 3.5)[0] >= spikes
+
+
 def test_frames_save_work():
     """Deterministic counters: 24 windows pass between two arrivals at a neuron, and a frame has 88."""
     sim = windowed(cuba.build(0.5), record_spikes=False)

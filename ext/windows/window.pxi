@@ -206,10 +206,12 @@ cdef Time ring(Worker w, Population p, Py_ssize_t j, Time until) noexcept nogil:
         spike(w, p, j, t)
         if w.code != REACHED:
             return t
-        t = later(p.row(j).free if clamped(p.row(j)) else p.row(j).at, p.respite(p.row(j), p.q(j)))
-        if before(t, until):
-            t = p.alarm(j)
-            w.predictions += 1
+        if w.plan.sums[p.index] != NULL and (<Sums> w.plan.sums[p.index]).frame > 0.0:
+            t = silent_until(p, j, t)
+            if not before(t, until):
+                break
+        t = p.alarm(j)
+        w.predictions += 1
     return t
 
 cdef void ring_all(Worker w, const Bag *bag, Py_ssize_t n, int32_t rank) noexcept nogil:
