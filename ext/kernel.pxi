@@ -25,7 +25,7 @@ cdef extern from "sums.h" nogil:
         double quantum[2]
         double left, frame
     ctypedef struct Outlook:
-        double left
+        double left, length
     ctypedef struct Accounts:
         Sum *sums
         int64_t *credit

@@ -137,7 +137,7 @@ cdef void settle_at(Sums s, Population p, Py_ssize_t j, Time at, double end, Neu
     window.epoch, window.offset, window.end_epoch, window.end_offset = at.epoch, at.offset, at.epoch, at.offset
     window.length, window.left, window.frame = 0.0, (end - at.epoch) - at.offset, s.frame
     window.quantum[0], window.quantum[1] = s.quanta[0], s.quanta[1]
-    outlook.left = -1.0
+    outlook.left = outlook.length = -1.0
     one.sums, one.credit, one.credited, one.pending = &sum, &credit, bits, bits + 1
     p.kernel().settle(1, &here, &commit, <double *> row, p.coefs + s.stride * j, s.stride, s.same, &one, &window, &outlook, &here,
                       &respite)

@@ -283,7 +283,7 @@ INLINE void rest_assured(int lanes, Lanes *x, double *wait)
     }
 }
 
-/* Let all lanes have those of the first, */
+/* let all lanes have those of the first */
 INLINE void spread(Propagators *f)
 {
     const double m = f->m[0], ex = f->ex[0], in = f->in[0], k_ex = f->k_ex[0], k_in = f->k_in[0], k_0 = f->k_0[0];
@@ -299,30 +299,12 @@ INLINE void spread(Propagators *f)
     }
 }
 
-/* and lead back in time. */
-INLINE void invert(int lanes, Propagators *f)
-{
-    int l;
-    EACH_LANE(l) {
-        f->m[l] = 1.0 / f->m[l];
-        f->ex[l] = 1.0 / f->ex[l];
-        f->in[l] = 1.0 / f->in[l];
-    }
-}
-
-/* coefficients of each neuron, or those that all have, and what follows from them for a time that all have */
+/* coefficients of each neuron, or those that all have */
 #define COEFFICIENTS(MODEL, ROW)                                                                                       \
     for (l = 0; stride && l < lanes; l++)                                                                              \
         MODEL##_rates(&x, l, (const ROW *)(rows + stride * ids[l < n ? l : 0]));                                       \
     for (l = 0; !stride && l < lanes; l++)                                                                             \
         MODEL##_rates(&x, l, (const ROW *)rows);
-#define PROPAGATORS(MODEL, TIME, BACK, F)                                                                              \
-    MODEL##_factors(stride ? lanes : LANES_AT_ONCE, &x, same, TIME, F);                                                \
-    if (BACK)                                                                                                          \
-        invert(stride ? lanes : LANES_AT_ONCE, F);                                                                     \
-    if (!stride)                                                                                                       \
-        spread(F);
-
 #define STEP(MODEL, NEURON, ROW)                                                                                       \
     LANES void eventsim_##MODEL##_step(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons,          \
                                        const double *rows, int64_t stride, int same, const Sum *const *sums,           \
@@ -351,7 +333,9 @@ INLINE void invert(int lanes, Propagators *f)
         EACH_LANE(l)                                                                                                   \
             length[l] = window->length;                                                                                \
         COEFFICIENTS(MODEL, ROW)                                                                                       \
-        PROPAGATORS(MODEL, length, 0, &f)                                                                              \
+        MODEL##_factors(stride ? lanes : LANES_AT_ONCE, &x, same, length, &f);                                         \
+        if (!stride)                                                                                                   \
+            spread(&f);                                                                                                \
         if (latest > 0.0)                       /* nothing has happened since */                                       \
             MODEL##_late(lanes, &x, same);                                                                             \
         MODEL##_through(lanes, &x, same, length, &f);                                                                  \
@@ -382,9 +366,23 @@ INLINE void invert(int lanes, Propagators *f)
  */
 typedef struct {
     double left, length;                        /* for which this has been reckoned [ms] */
-    Propagators ahead;                          /* over what is left of the frame, or all of the next, */
-    Propagators back, within;                   /* and from its end back to that of the window, and from there to the beginning */
+    Propagators ahead;                          /* over what is left of the frame, or all of the next; */
+    Propagators back, within;                   /* from the end of the frame back to that of the window, and from there to its beginning */
 } Outlook;
+
+/* the same back in time: m, ex and in are inverse, the responses are those forward; or no way at all */
+INLINE void lead_back(int lanes, int away, const Propagators *f, Propagators *back)
+{
+    int l;
+    EACH_LANE(l) {
+        back->m[l] = away ? 1.0 / f->m[l] : 1.0;
+        back->ex[l] = away ? 1.0 / f->ex[l] : 1.0;
+        back->in[l] = away ? 1.0 / f->in[l] : 1.0;
+        back->k_ex[l] = away ? f->k_ex[l] : 0.0;
+        back->k_in[l] = away ? f->k_in[l] : 0.0;
+        back->k_0[l] = 0.0;
+    }
+}
 
 typedef struct {                                /* of neurons from 0 on */
     Sum *sums;
@@ -409,10 +407,9 @@ INLINE void empty_sum(const Accounts *own, int32_t j, int64_t credit)
     {                                                                                                                  \
         const double q_0 = window->quantum[0], q_1 = window->quantum[1];                                               \
         const double left = window->left, span = left > 0.0 ? left : window->frame;                                    \
-        const int known = stride == 0 && outlook->left == left && outlook->length == window->length;                   \
-        const int lanes = (int)WHOLE(n);                                                                               \
+        const int lanes = (int)WHOLE(n), own_lanes = stride ? lanes : LANES_AT_ONCE;                                   \
         int64_t others = 0, released = 0;                                                                              \
-        Lane flows, back, ahead, length, room, wait;                                                                   \
+        Lane flows, ahead, length, room, wait;                                                                         \
         Lanes x;                                                                                                       \
         Propagators f;                                                                                                 \
         int l;                                                                                                         \
@@ -434,17 +431,25 @@ INLINE void empty_sum(const Accounts *own, int32_t j, int64_t credit)
             released |= x.late[l] > 0.0;                                                                               \
             x.torn[l] = x.late[l] > flows[l] - window->length ? x.torn[l] : 0.0;                                       \
             flows[l] -= x.late[l];                                                                                     \
-            back[l] = left;                                                                                            \
             ahead[l] = span;                                                                                           \
             length[l] = window->length;                                                                                \
         }                                                                                                              \
         COEFFICIENTS(MODEL, ROW)                                                                                       \
-        if (!known) {                                                                                                  \
-            PROPAGATORS(MODEL, ahead, 0, &outlook->ahead)                                                              \
-            PROPAGATORS(MODEL, back, 1, &outlook->back)                                                                \
-            PROPAGATORS(MODEL, length, 1, &outlook->within)                                                            \
+        if (stride || outlook->left != left) {                                                                         \
+            MODEL##_factors(own_lanes, &x, same, ahead, &outlook->ahead);                                              \
+            lead_back(own_lanes, left > 0.0, &outlook->ahead, &outlook->back);                                         \
             outlook->left = left;                                                                                      \
+            if (!stride) {                                                                                             \
+                spread(&outlook->ahead);                                                                               \
+                spread(&outlook->back);                                                                                \
+            }                                                                                                          \
+        }                                                                                                              \
+        if (stride || outlook->length != window->length) {                                                             \
+            MODEL##_factors(own_lanes, &x, same, length, &outlook->within);                                            \
+            lead_back(own_lanes, 1, &outlook->within, &outlook->within);                                               \
             outlook->length = window->length;                                                                          \
+            if (!stride)                                                                                               \
+                spread(&outlook->within);                                                                              \
         }                                                                                                              \
         if (released)                                                                                                  \
             MODEL##_rest(lanes, &x, same);                                                                             \

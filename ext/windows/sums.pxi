@@ -224,7 +224,8 @@ cdef class Sums:
         for word in range((self.p.n + 63) >> 6):
             self.expire(word, neurons_of(self.p, word))
         for k in range(self.workers):
-            self.frames[k].end, self.frames[k].waited_for, self.frames[k].outlook.left = -INFINITY, False, -1.0
+            self.frames[k].end, self.frames[k].waited_for = -INFINITY, False
+            self.frames[k].outlook.left = self.frames[k].outlook.length = -1.0
 
     def dump(self):
         """Sums, credits, and which neurons have arrivals, as arrays; and where the frame ends. `load` is the inverse."""
@@ -341,6 +342,6 @@ cdef class Sums:
             add_effects(1, &j, NULL, &weight[i], 1, &e, -1, 0, 1, self.place, &self.pools[0], self.pending, &nobody)
         window.epoch, window.offset, window.length, window.end_epoch, window.end_offset = 0.0, end - length, length, 0.0, end
         window.quantum[0], window.quantum[1], window.left, window.frame = self.quanta[0], self.quanta[1], left, self.frame
-        outlook.left = -1.0
+        outlook.left = outlook.length = -1.0
         self.p.kernel().settle(1, &j, &commit, &row[0], self.p.coefs, self.stride, self.same, &own, &window, &outlook, &at, &respite)
         return respite < 0.0, max(self.credit[0], 0) * self.quanta[0], respite
