@@ -119,7 +119,6 @@ MUTATIONS = [
     Mutation("arrivals taken one by one and from the sum", "ext/windows/frames.pxi", "        subtract_effects(all.n, all.weight, &e, sum)\n", "", WINDOWS),
     Mutation("credit outlives its frame", "ext/windows/frames.pxi", "        s.expire(word, s.credited[word] & ~s.pending[word])\n", "        pass\n", WINDOWS),
     Mutation("end of a frame left out", "ext/windows/frames.pxi", "            if frame.waited_for:\n", "            if False:\n", WINDOWS),
-    Mutation("credit outlives a spike", "ext/windows/window.pxi", "(<Sums> w.plan.sums[p.index]).frame > 0.0:\n                (<Sums> w.plan.sums[p.index]).expire", "False:\n                (<Sums> w.plan.sums[p.index]).expire", WINDOWS),
     Mutation("frames begin anew with each run", "ext/windows/windows.pxi", "                if frame == s.frame:\n", "                if False:\n", WINDOWS),
     Mutation("second arrival at a neuron not announced", "ext/windows/alone.pxi", "marks[1] |= marks[0] & bit", "pass", WINDOWS),
     Mutation("neuron with one arrival looked at twice", "ext/windows/alone.pxi", "    s.looks[j >> 6] &= ~(<uint64_t> 1 << (j & 63))\n", "", WINDOWS),

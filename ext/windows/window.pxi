@@ -260,8 +260,6 @@ cdef void spike(Worker w, Population p, Py_ssize_t j, Time t) noexcept nogil:
         w.engine.counts_view[gid] += 1
         if w.plan.sums[p.index] != NULL:
             (<Sums> w.plan.sums[p.index]).note_rest(j, t)
-            if (<Sums> w.plan.sums[p.index]).frame > 0.0:
-                (<Sums> w.plan.sums[p.index]).expire(j >> 6, <uint64_t> 1 << (j & 63))
         if w.watch[gid] & WATCH_SPIKES:
             record = w.spikes.append()
             record[0], record[1], record[2] = t.epoch, t.offset, gid
