@@ -298,7 +298,7 @@ class Simulation:
             executor.close()
 
     def _where_windows_stand(self, windows: Any) -> dict[str, np.ndarray] | None:
-        """What the next run starts from, if sums of windows last beyond the end of this one; the engine's state has them in it."""
+        """What the next run starts from, if sums last beyond the end of this one; the engine's state has them in it."""
         if not windows.kept:
             return None
         return {name: value.copy() for name, value in self._engine.moving().items()} | windows.kept

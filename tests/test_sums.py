@@ -140,8 +140,16 @@ def framed(n=120):
     stepped = net.add("stepped", n // 4, cell)
     perfect = net.add("perfect", n // 4, es.PerfectIntegrator(tau_syn_ex=6.0, tau_syn_in=6.0, I_e=np.linspace(-20, 250, n // 4)))
     read = net.add("read", 5, es.LeakyIntegrator(tau_syn_ex=5.0, tau_syn_in=5.0))
-    for pre, post, degree, weight in ((alike, alike, 12, 40.0), (alike, unlike, 9, 60.0), (unlike, alike, 9, -80.0), (unlike, unlike, 9, -30.0),
-                                      (unlike, perfect, 8, 15.0), (perfect, alike, 10, -50.0), (alike, stepped, 8, 30.0), (stepped, unlike, 10, 25.0)):
+    for pre, post, degree, weight in (
+        (alike, alike, 12, 40.0),
+        (alike, unlike, 9, 60.0),
+        (alike, stepped, 8, 30.0),
+        (unlike, alike, 9, -80.0),
+        (unlike, unlike, 9, -30.0),
+        (unlike, perfect, 8, 15.0),
+        (perfect, alike, 10, -50.0),
+        (stepped, unlike, 10, 25.0),
+    ):
         net.connect(pre, post, es.FixedOutDegree(degree), weight=weight, delay=0.1 if degree > 8 else 0.23)
     net.connect(unlike, alike, es.FixedOutDegree(4), weight=es.Normal(0.0, 40.0), delay=es.Uniform(0.2, 30.0))
     net.connect(alike, read, es.AllToAll(), weight=10.0, delay=1.0)
@@ -581,7 +589,10 @@ def below(core, row, arrival, weight, since, until):
     return stayed, here[0]
 
 
-@given(case=accounts(), later=st.lists(st.tuples(st.floats(0.0, 1.0), st.floats(0.01, 1.0)), max_size=4), share=st.floats(0.5, 1.0))
+excitation = st.lists(st.tuples(st.floats(0.0, 1.0), st.floats(0.01, 1.0)), max_size=4)  # when, and shares of the credit
+
+
+@given(case=accounts(), later=excitation, share=st.floats(0.5, 1.0))
 def test_a_neuron_with_credit_stays_below_threshold(case, later, share):
     """In the window, if it was below before; and until the frame ends, whatever excitation comes up to the credit."""
     core, row, arrival, weight, length, end, frame = case
@@ -607,7 +618,8 @@ def test_a_neuron_with_credit_stays_below_threshold(case, later, share):
     if credit > 0.0:
         a, b = core.coef[0, :2]
         times = np.sort([t for t, _ in later]) * span
-        kappa = np.array([0.0 if x == 0.0 else x * np.exp(-a * x) if a == b else (np.exp(-a * x) - np.exp(-b * x)) / (b - a) for x in span - times])
+        x = span - times
+        kappa = x * np.exp(-a * x) if a == b else (np.exp(-a * x) - np.exp(-b * x)) / (b - a)
         shares = np.array([w for _, w in later])
         taken = shares * kappa
         more = shares * share * credit / taken.sum() if taken.sum() > 1e-9 * span else 0.0 * shares
