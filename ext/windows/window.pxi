@@ -206,7 +206,7 @@ cdef Time ring(Worker w, Population p, Py_ssize_t j, Time until) noexcept nogil:
         spike(w, p, j, t)
         if w.code != REACHED:
             return t
-        if w.plan.sums[p.index] != NULL and (<Sums> w.plan.sums[p.index]).frame > 0.0:
+        if w.plan.sums[p.index] != NULL:
             t = silent_until(p, j, t)
             if not before(t, until):
                 break

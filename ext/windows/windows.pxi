@@ -390,12 +390,13 @@ cdef class Windows:
             p = self.engine.populations[look.population]
             if self.plan.seats[p.first + look.neuron].look == window:
                 self.plan.seats[p.first + look.neuron].look = -1
-                self.engine.alarms.set(p.first + look.neuron, alarm_after(p, look.neuron, self.engine.now))
+                self.engine.alarms.set(p.first + look.neuron, silent_until(p, look.neuron, self.engine.now)
+                                       if self.plan.sums[p.index] != NULL else alarm_after(p, look.neuron, self.engine.now))
         bag.n = 0
 
 
 cdef Time silent_until(Population p, Py_ssize_t j, Time now) noexcept nogil:
-    """A time, not before now, before which a neuron does not spike; as cheap as can be."""
+    """A time, not before now, before which a neuron does not spike, if nothing arrives; as cheap as can be."""
     cdef Neuron *s = p.row(j)
     cdef Time t = later(s.free if clamped(s) else s.at, p.respite(s, p.q(j)))
     return alarm_after(p, j, now) if before(t, now) else t
