@@ -8,22 +8,14 @@ cdef inline double end_of_frame(Sums s, Time start) noexcept nogil:
     return (floor(start.epoch / s.frame) + 1.0) * s.frame
 
 cdef void begin_frames(Worker w) noexcept nogil:
-    """How long frames last from the end of the window on."""
+    """Where the frames of this window end, and how long after it."""
     cdef Py_ssize_t k
-    cdef double end
+    cdef Frame *frame
     for k in range(w.engine.traced.shape[0]):
         if w.plan.sums[k] != NULL and (<Sums> w.plan.sums[k]).frame > 0.0:
-            end = end_of_frame(<Sums> w.plan.sums[k], w.plan.start)
-            w.left[k] = (end - w.plan.limit.epoch) - w.plan.limit.offset
-            begin_frame(w, <Sums> w.plan.sums[k], end)
-
-cdef void begin_frame(Worker w, Sums s, double end) noexcept nogil:
-    """Credits for a frame that is over are worth nothing."""
-    cdef Py_ssize_t word
-    if s.frames[w.index].end < end:
-        for word in range(s.first_word(w.index), s.first_word(w.index + 1)):
-            s.expire(word, s.credited[word])
-        s.frames[w.index].end = end
+            frame = &(<Sums> w.plan.sums[k]).frames[w.index]
+            frame.end = end_of_frame(<Sums> w.plan.sums[k], w.plan.start)
+            w.left[k] = (frame.end - w.plan.limit.epoch) - w.plan.limit.offset
 
 cdef int64_t end_of_frames(Worker w) noexcept nogil:
     """The first window in which a frame ends that must be seen; -1: none."""
@@ -74,6 +66,7 @@ cdef inline void settle_word(Worker w, Sums s, Population p, Py_ssize_t word, bi
     put_in_lots(w, s, p, word, due | looks, due, lots, window)
 
 cdef void settle_lot(Worker w, Sums s, Population p, Lot *lot, const Window *window) noexcept nogil:
+    """Of some neurons, those that may spike live through the window, and those without credit are filed to be looked at."""
     cdef double respite[CHUNK]
     cdef int32_t at[CHUNK]
     cdef Accounts own

@@ -196,9 +196,9 @@ cdef Time ring(Worker w, Population p, Py_ssize_t j, Time until) noexcept nogil:
     there was none before this window."""
     cdef bint known = w.plan.sums[p.index] != NULL and before(p.row(j).at, w.plan.start)
     cdef Time t = p.next_alarm(j, w.plan.start) if known else p.alarm(j), next
-    w.predictions += 1
+    w.predictions += not w.in_shadow
     while before(t, until):
-        w.solver_steps += 1
+        w.solver_steps += not w.in_shadow
         next = p.next_alarm(j, t)
         if before(t, next):
             t = next
@@ -211,7 +211,7 @@ cdef Time ring(Worker w, Population p, Py_ssize_t j, Time until) noexcept nogil:
             if not before(t, until):
                 break
         t = p.alarm(j)
-        w.predictions += 1
+        w.predictions += not w.in_shadow
     return t
 
 cdef void ring_all(Worker w, const Bag *bag, Py_ssize_t n, int32_t rank) noexcept nogil:
