@@ -452,7 +452,7 @@ INLINE void empty_sum(const Accounts *own, int32_t j, int64_t credit)
                 spread(&outlook->within);                                                                              \
         }                                                                                                              \
         if (released)                                                                                                  \
-            MODEL##_rest(lanes, &x, same);                                                                             \
+            MODEL##_rest(lanes, &x);                                                                                   \
         MODEL##_factors(lanes, &x, same, flows, &f);                                                                   \
         MODEL##_settle(lanes, &x, q_0, window->length, &f, outlook, room);                                             \
         MODEL##_drive(lanes, &x);                                                                                      \
@@ -717,14 +717,12 @@ INLINE void lif_through(int lanes, Lanes *x, int same, const double *t, const Pr
     lif_drive(lanes, x);
 }
 /* Currents come to the end of a rest within a stretch of time. */
-INLINE void lif_rest(int lanes, Lanes *x, int same)
+INLINE void lif_rest(int lanes, Lanes *x)
 {
-    Propagators g;
     int l;
-    lif_factors(lanes, x, same, x->late, &g);
     EACH_LANE(l) {
-        x->ex[l] *= g.ex[l];
-        x->in[l] *= g.in[l];
+        x->ex[l] *= lane_exp(-x->b_ex[l] * x->late[l]);
+        x->in[l] *= lane_exp(-x->b_in[l] * x->late[l]);
     }
 }
 
