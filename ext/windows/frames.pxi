@@ -79,8 +79,7 @@ cdef void settle_lot(Worker w, Sums s, Population p, Lot *lot, const Window *win
                                      &s.frames[w.index].outlook, at, respite)):
         j = lot.ids[at[k]]
         if respite[k] < 0.0:
-            w.touch(p, j)
-            take_exactly(w, s, j)
+            live_later(w, s, p, j, lot.commit[at[k]])
         else:
             look_after(w, p, j, respite[k])
     lot.n = 0
@@ -163,7 +162,7 @@ cdef void shadow_frame(Worker w, Sums s, Population p, Py_ssize_t first) noexcep
     cdef Touch *touch
     for k in range(first, w.shadows.n):
         j = (<Shadow *> w.shadows.data + k).neuron
-        touch = NULL if s.exact[j >> 6] >> (j & 63) & 1 else w.touch(p, j)
+        touch = NULL if w.plan.seats[p.first + j].place else w.touch(p, j)
         if touch != NULL:
             touch.shadow = k + 1
             w.shadowed += 1

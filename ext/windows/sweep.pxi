@@ -163,8 +163,7 @@ cdef void step_lot(Worker w, Sums s, Population p, Lot *lot, const Window *windo
             w.hang(lot.alone[k])
             w.exact += 1
         elif fails[k]:
-            w.touch(p, lot.ids[k])
-            take_exactly(w, s, lot.ids[k])
+            live_later(w, s, p, lot.ids[k], lot.commit[k])
         else:
             if not s.dense:                     # else it is looked at in every window
                 look_after(w, p, lot.ids[k], respite[k])
@@ -220,6 +219,14 @@ cdef inline void look_after(Worker w, Population p, Py_ssize_t j, double respite
         return
     look[0] = <int32_t> window
     w.file_look(&w.slot(window).neurons, p, j)
+
+cdef inline void live_later(Worker w, Sums s, Population p, Py_ssize_t j, bint arrivals) noexcept nogil:
+    """Let a neuron live through the window; what has arrived must be found again."""
+    w.touch(p, j)
+    if arrivals:
+        take_exactly(w, s, j)
+    else:
+        w.exact += 1
 
 cdef inline void take_exactly(Worker w, Sums s, Py_ssize_t j) noexcept nogil:
     cdef uint64_t bit = <uint64_t> 1 << (j & 63)
