@@ -117,6 +117,7 @@ MUTATIONS = [
     Mutation("bound at the end of a window for all of it", "ext/windows/sums.h", "larger(v, v * o->within.m[l]) + taken * o->within.m[l]", "v", WINDOWS),
     Mutation("sums of a frame for those of a window", "ext/windows/sums.h", "(x->M_ex[l] - S_ex * o->back.k_ex[l]) * o->back.m[l]", "x->M_ex[l]", WINDOWS),
     Mutation("arrivals taken one by one and from the sum", "ext/windows/frames.pxi", "        subtract_effects(all.n, all.weight, &e, sum)\n", "", WINDOWS),
+    Mutation("neuron near threshold when its frame ends forgets the frame", "ext/windows/frames.pxi", "touch.first or s.pending[j >> 6] >> (j & 63) & 1:", "touch.first:", WINDOWS),
     Mutation("credit outlives its frame", "ext/windows/frames.pxi", "        s.expire(word, s.credited[word] & ~s.pending[word])\n", "        pass\n", WINDOWS),
     Mutation("end of a frame left out", "ext/windows/frames.pxi", "            if frame.waited_for:\n", "            if False:\n", WINDOWS),
     Mutation("frames begin anew with each run", "ext/windows/windows.pxi", "                if frame == s.frame:\n", "                if False:\n", WINDOWS),

@@ -278,10 +278,60 @@ def test_drawn_networks(case):
     np.testing.assert_allclose(np.sort(events(fast)[0]), np.sort(events(ordered)[0]), rtol=0, atol=1e-6)
 
 
+@st.composite
+def framed_networks(draw):
+    """Populations with frames: short delays, rows of many synapses, neurons of all kinds near their thresholds."""
+    n = draw(st.integers(8, 40))
+    net, cells = es.Network(), []
+    number = st.floats(-1.0, 1.0)
+    kicks = net.add("kicks", 4, es.Poisson(rate=draw(st.sampled_from([20.0, 300.0]))))
+    for k in range(draw(st.integers(1, 2))):
+        taus = {name: draw(st.floats(4.0, 40.0)) * draw(st.sampled_from([1.0, np.linspace(0.9, 1.3, n)])) for name in TAUS}
+        if draw(st.booleans()):
+            taus["tau_syn_in"] = taus["tau_syn_ex"]
+        rest = draw(st.sampled_from([0.0, 0.1, 2.0, 9.0]))
+        cell = es.LIF(t_ref=rest, I_e=draw(st.sampled_from([0.0, -100.0, 200.0, np.linspace(0.0, 400.0, n)])), **taus)
+        currents = {name: 150.0 * draw(number) for name in ("I_ex", "I_in")}
+        cells.append(net.add(f"cells {k}", n, cell, V_m=es.Uniform(-66.0, -55.1), **currents))
+    for post in cells:
+        net.connect(kicks, post, es.FixedOutDegree(min(n, 12)), weight=es.Uniform(0.0, 400.0), delay=draw(st.sampled_from([0.0, 0.3])))
+        for pre in cells:
+            weight = es.Normal(100.0 * draw(number), 80.0 * abs(draw(number)) + 1.0)
+            delay = draw(st.sampled_from([0.06, 0.1, 0.5, 0.25]))
+            net.connect(pre, post, es.FixedOutDegree(draw(st.integers(6, 8))), weight=weight, delay=delay)
+    return net
+
+
+TAUS = ("tau_m", "tau_syn_ex", "tau_syn_in")
+
+
+@given(net=framed_networks(), threads=st.integers(1, 3), T=st.sampled_from([9.0, 17.0]))
+def test_drawn_networks_with_frames_in_lockstep(net, threads, T):
+    fast = lockstep(net, T, threads)[1]
+    assert any(sums.frame for sums in fast._windows.sums)
+
+
 def state_bits(sim):
     engine = sim._engine
     engine.catch_up()
     return [engine.spikes.rows(), engine.counts.copy(), *(p.state.copy() for p in engine.populations)]
+
+
+@given(net=framed_networks(), T=st.sampled_from([9.0, 17.0]))
+def test_drawn_networks_with_frames_have_the_same_bits(net, T):
+    """However a run is cut, on any number of threads, recorded or not; and no neuron with credit spikes."""
+    whole, proving, cut, recorded = (windowed(net, threads, record_V=k == 3) for k, threads in enumerate((1, 2, 3, 1)))
+    proving.run(0.0)
+    proving._windows.proving = True
+    for sim in (whole, proving):
+        sim.run(T)
+    for _ in range(int(T)):
+        cut.run(1.0)
+    recorded.run(1.375)
+    recorded.run(T - 1.375)
+    for sim in (proving, cut, recorded):
+        for a, b in zip(state_bits(sim), state_bits(whole), strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -85,21 +85,21 @@ cdef void settle_lot(Worker w, Sums s, Population p, Lot *lot, const Window *win
     lot.n = 0
 
 cdef void leave_frame(Worker w, Sums s, Population p, const Touch *touch) noexcept nogil:
-    """A neuron, or what is watched of it, takes the arrivals of this window one by one."""
+    """A neuron, or what is watched of it, goes through this window event by event: it comes to its beginning, if it has got
+    something in the frame. (Credit of which nothing has been used stays: to look too often changes nothing.)"""
     cdef Py_ssize_t j = touch.who.neuron
     cdef Shadow *copy
     if touch.shadow:
         copy = <Shadow *> w.shadows.data + touch.shadow - 1
         take_back(w, s, p, touch, &copy.sum)
         settle_at(s, p, j, w.plan.start, end_of_frame(s, w.plan.start), <Neuron *> copy.row, copy.sum, copy.credit)
-    else:
+    elif touch.first or s.pending[j >> 6] >> (j & 63) & 1:
         take_back(w, s, p, touch, s.own(j))
         settle_at(s, p, j, w.plan.start, end_of_frame(s, w.plan.start), p.row(j), s.own(j)[0], s.credit[j])
         s.expire(j >> 6, <uint64_t> 1 << (j & 63))
 
 cdef void take_back(Worker w, Sums s, Population p, const Touch *touch, Sum *sum) noexcept nogil:
-    """Take the arrivals of this window out of a sum again: with what is left, from earlier windows of the frame, the neuron comes
-    to the beginning of the window."""
+    """Take the arrivals of this window out of a sum again: those of earlier windows of the frame are left."""
     cdef Incoming *hung = <Incoming *> w.hung.data
     cdef int32_t next = touch.first
     cdef Arrivals all

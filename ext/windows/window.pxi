@@ -289,7 +289,7 @@ cdef inline void fetch(Worker w, Population p, const Touch *touch) noexcept nogi
 
 cdef void live_or_watch(Worker w, Population p, const Touch *touch) noexcept nogil:
     w.in_shadow = touch.shadow > 0
-    if touch.first and w.plan.sums[p.index] != NULL and (<Sums> w.plan.sums[p.index]).frame > 0.0:
+    if w.plan.sums[p.index] != NULL and (<Sums> w.plan.sums[p.index]).frame > 0.0:
         leave_frame(w, <Sums> w.plan.sums[p.index], p, touch)
     if w.in_shadow:
         swap_row(w, p, touch)
