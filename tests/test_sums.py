@@ -294,7 +294,8 @@ def framed_networks(draw):
         currents = {name: 150.0 * draw(number) for name in ("I_ex", "I_in")}
         cells.append(net.add(f"cells {k}", n, cell, V_m=es.Uniform(-66.0, -55.1), **currents))
     for post in cells:
-        net.connect(kicks, post, es.FixedOutDegree(min(n, 12)), weight=es.Uniform(0.0, 400.0), delay=draw(st.sampled_from([0.0, 0.3])))
+        delay = draw(st.sampled_from([0.0, 0.3]))
+        net.connect(kicks, post, es.FixedOutDegree(min(n, 12)), weight=es.Uniform(0.0, 400.0), delay=delay)
         for pre in cells:
             weight = es.Normal(100.0 * draw(number), 80.0 * abs(draw(number)) + 1.0)
             delay = draw(st.sampled_from([0.06, 0.1, 0.5, 0.25]))
