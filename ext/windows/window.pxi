@@ -14,6 +14,7 @@
 # and, for each rank,
 #   deliver    arrivals at its neurons are added up, or hung on them; rows that are visited are cut to what is due;
 #   sweep      that is added up, too, and neurons with sums come to the end of the window, if they cannot spike in it (sweep.pxi);
+#              where sums last for several windows, only those that have used up their credit (frames.pxi);
 #   fall_back  all others with arrivals, or an alarm that rings, live through the window;     -- barrier, if there are ranks --
 #   dispatch   their spikes are sent;                                                                        -- barrier --
 # and then
