@@ -115,9 +115,17 @@ cdef void take_back(Worker w, Sums s, Population p, const Touch *touch, Sum *sum
         p.kernel().effects(all.n, all.x, all.target, p.coefs, s.rates_stride, s.quanta, s.same, &e)
         subtract_effects(all.n, all.weight, &e, sum)
 
+cdef Window window_at(Sums s, Time at, double end) noexcept nogil:
+    """A window of no length, in a frame that ends at `end` [ms]."""
+    cdef Window window
+    window.epoch, window.offset, window.end_epoch, window.end_offset = at.epoch, at.offset, at.epoch, at.offset
+    window.length, window.left, window.frame = 0.0, (end - at.epoch) - at.offset, s.frame
+    window.quantum[0], window.quantum[1] = s.quanta[0], s.quanta[1]
+    return window
+
 cdef void settle_at(Sums s, Population p, Py_ssize_t j, Time at, double end, Neuron *row, Sum sum, int64_t credit) noexcept nogil:
     """Bring the row of a neuron to a time in a frame that ends at `end` [ms], from when on nothing is in its sum."""
-    cdef Window window
+    cdef Window window = window_at(s, at, end)
     cdef Outlook outlook
     cdef Accounts one
     cdef uint64_t bits[2]
@@ -126,9 +134,6 @@ cdef void settle_at(Sums s, Population p, Py_ssize_t j, Time at, double end, Neu
     cdef double respite = 0.0
     if sum.excitation[0] == -credit and not (sum.excitation[1] or sum.inhibition[0] or sum.inhibition[1]):
         return
-    window.epoch, window.offset, window.end_epoch, window.end_offset = at.epoch, at.offset, at.epoch, at.offset
-    window.length, window.left, window.frame = 0.0, (end - at.epoch) - at.offset, s.frame
-    window.quantum[0], window.quantum[1] = s.quanta[0], s.quanta[1]
     outlook.left = outlook.length = -1.0
     one.sums, one.credit, one.credited, one.pending = &sum, &credit, bits, bits + 1
     p.kernel().settle(1, &here, &commit, <double *> row, p.coefs + s.stride * j, s.stride, s.same, &one, &window, &outlook, &here,

@@ -254,15 +254,29 @@ cdef class Sums:
         return self.frame > 0.0 and bool(np.any(np.asarray(<uint64_t[:2 * (words + 1)]> self.credited)))
 
     cdef void settle_rows(self, Time at) noexcept nogil:
-        """Bring all neurons with arrivals among the sums to a time after the last window."""
-        cdef Py_ssize_t word, j
-        cdef uint64_t bits
+        """Bring the rows of all neurons with arrivals among the sums to a time after the last window; sums are of no use then."""
+        cdef Window window = window_at(self, at, self.frames[0].end)
+        cdef Outlook outlook
+        cdef Accounts own
+        cdef int32_t ids[CHUNK]
+        cdef int32_t others[CHUNK]
+        cdef uint8_t commit[CHUNK]
+        cdef double respite[CHUNK]
+        cdef Py_ssize_t word, n
+        cdef uint64_t bits, credited
+        memset(commit, 1, CHUNK)
+        outlook.left = outlook.length = -1.0
         for word in range((self.p.n + 63) >> 6):
-            bits = self.pending[word]
+            bits, credited, n = self.pending[word], self.credited[word], 0
             while bits:
-                j = 64 * word + lowest(bits)
+                ids[n] = <int32_t> (64 * word + lowest(bits))
                 bits &= bits - 1
-                settle_at(self, self.p, j, at, self.frames[0].end, self.p.row(j), self.own(j)[0], self.credit[j])
+                n += 1
+            if n:
+                own = self.accounts((64 * word) // self.share)
+                self.p.kernel().settle(n, ids, commit, self.p.rows, self.p.coefs, self.stride, self.same, &own, &window, &outlook,
+                                       others, respite)
+                self.credited[word] = credited
 
     cdef void leave(self, Py_ssize_t j, Time at) noexcept nogil:
         """Let a neuron live in its row; its state is that of a time."""
