@@ -157,7 +157,7 @@ class Simulation:
         self.network, self._engine, self._time, self._start = network, engine, start, start
         self._weight_dtype, self._executor, self._threads = weight_dtype, executor, threads
         self._windows: Any = None  # the windowed executor, once it is needed
-        # What the next run starts from, if it is not the present state: see `_cut_window` and `_where_windows_stand`.
+        # What the next run starts from, if it is not the present state: see `_cut_window` and `_standing`.
         self._origin: dict[str, np.ndarray] | None = None
         self._ran = ("ordered", "")  # the executor of the last run, and a note
         self._lock = threading.Lock()
@@ -260,15 +260,15 @@ class Simulation:
                 self._advance(executor, end, bar, start)
                 if summing and self._engine.time < end:
                     self._origin = self._cut_window(executor, end, bar)
-                elif summing:
-                    self._origin = self._where_windows_stand(executor)
+                elif summing and executor.kept:
+                    self._origin = self._standing(executor)
                 self._time = end
             except BaseException:
                 self._time = max(start, self._engine.time)
                 if self._engine.time < start:  # still in the window in which the last run ended
                     self._origin = origin
-                elif summing and self._origin is None:
-                    self._origin = self._where_windows_stand(executor)
+                elif summing and executor.kept and self._origin is None:
+                    self._origin = self._standing(executor)
                 raise
             finally:
                 for log, n in zip(logs, recorded, strict=True):
@@ -297,10 +297,8 @@ class Simulation:
         finally:
             executor.close()
 
-    def _where_windows_stand(self, windows: Any) -> dict[str, np.ndarray] | None:
-        """What the next run starts from, if sums last beyond the end of this one; the engine's state has them in it."""
-        if not windows.kept:
-            return None
+    def _standing(self, windows: Any) -> dict[str, np.ndarray]:
+        """Where the engine stands, and what windows keep besides, because their sums last longer; states have these in them."""
         return {name: value.copy() for name, value in self._engine.moving().items()} | windows.kept
 
     def _cut_window(self, windows: Any, end: Time, bar: Any) -> dict[str, np.ndarray]:
@@ -311,7 +309,7 @@ class Simulation:
         """
         engine = self._engine
         logs = [engine.spikes, *engine.traces]
-        origin = {name: value.copy() for name, value in engine.moving().items()} | windows.kept
+        origin = self._standing(windows)
         watch, recorded = engine.watch.copy(), [log.n for log in logs]
         self._advance(windows, windows.end_of_window(*end), bar, end)
         spikes = engine.spikes.rows(recorded[0])
@@ -326,6 +324,7 @@ class Simulation:
             for log, n in zip(logs, recorded, strict=True):
                 log.cut(n)
             engine.rewind(origin)
+            self._origin = origin  # what windows keep is that of the whole window
             raise
         finally:
             engine.set_watch(watch & _core.WATCH_SPIKES_FLAG != 0, watch & _core.WATCH_STATE_FLAG != 0)

@@ -441,7 +441,7 @@ def test_sources_that_lag_are_counted_and_caught_up(tmp_path):
 @pytest.mark.parametrize("step", ["window", "event by event", "rewound"])
 def test_an_interrupt_in_a_window_that_is_cut_loses_nothing(step, monkeypatch):
     """Wherever it comes, the simulation goes on from `sim.time` with the same spikes."""
-    net = cuba.build(0.1)
+    net = cuba.build(0.5)
     whole, sim = windowed(net), windowed(net)
     whole.run(20.0)
     sim.run(7.03125)  # (so that sums of times are exact)
