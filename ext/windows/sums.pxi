@@ -17,7 +17,7 @@ cdef extern from "<stdlib.h>" nogil:
 
 cdef enum:
     FINENESS = 44               # binary digits of the largest effect, at most
-    FADES = 3                  # in a frame, at whose end a current may have faded by so many digits, so many more
+    FADES = 3                   # in a frame, at whose end a current may have faded by so many digits, so many more
     REPEATS = 6                 # a sum has room for 2**REPEATS of the largest effects by every synapse in a window
 
 cdef double quantum(double largest, double synapses, int finer) noexcept nogil:

@@ -28,13 +28,10 @@ cdef void step_all(Worker w, Sums s, Population p) noexcept nogil:
     cdef Window window = window_of(w, s)
     cdef Lot lots[2]                # one is filled and fetched while the other waits
     cdef Py_ssize_t word
-    cdef Py_ssize_t begin = min(s.share * w.index, p.n + 63) >> 6, end = min(s.share * (w.index + 1), p.n + 63) >> 6
+    cdef Py_ssize_t begin = s.first_word(w.index), end = s.first_word(w.index + 1)
     cdef uint64_t touched, bits
     lots[0].n = lots[1].n = 0
     lots[0].alone = lots[1].alone = NULL
-    if s.frame > 0.0:
-        settle_all(w, s, p)
-        return
     if s.dense:
         for word from begin <= word < end by BLOCK:
             step_block(w, s, p, word, min(word + BLOCK, end), lots, &window)

@@ -72,7 +72,10 @@ cdef void sweep(Worker w, int32_t rank) noexcept nogil:
     for k in range(w.engine.traced.shape[0]):
         if plan.sums[k] != NULL and plan.rank[k] == rank:
             add_segments(w, <Population> w.engine.population[k], <Sums> plan.sums[k])
-            step_all(w, <Sums> plan.sums[k], <Population> w.engine.population[k])
+            if (<Sums> plan.sums[k]).frame > 0.0:
+                settle_all(w, <Sums> plan.sums[k], <Population> w.engine.population[k])
+            else:
+                step_all(w, <Sums> plan.sums[k], <Population> w.engine.population[k])
     if w.recollecting:
         recollect_all(w, rank)
 
