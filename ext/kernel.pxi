@@ -5,11 +5,10 @@ cdef extern from "sums.h" nogil:
         CHUNK
         SHARED_PLACES, OWN_PLACES, FRAMES
     ctypedef struct Sum:
-        int64_t excitation[2]
-        int64_t inhibition[2]
+        int64_t membrane, current
     ctypedef struct Pool:
         Sum *sums
-        int64_t n, capacity
+        int64_t n, capacity, apart
         int32_t first, kind
         uint64_t *due
         const double *neurons
@@ -37,12 +36,13 @@ cdef extern from "sums.h" nogil:
         void (*effects)(int64_t n, const double *x, const int32_t *target, const double *rows, int64_t stride,
                         const double *quantum, int same, Effects *e) noexcept nogil
         void (*step)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
-                     int same, const Sum *const *sums, const Window *window, uint8_t *fails, double *respite) noexcept nogil
+                     int same, const Sum *const *sums, int64_t apart, const Window *window, uint8_t *fails,
+                     double *respite) noexcept nogil
         int64_t (*settle)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
                           int same, const Accounts *own, const Window *window, Outlook *outlook, int32_t *at,
                           double *respite) noexcept nogil
-        void (*panel)(int64_t n, Panel *panels, const double *rows, int64_t stride, int same, const Sum *sums, const Window *window,
-                      uint64_t *fails) noexcept nogil
+        void (*panel)(int64_t n, Panel *panels, const double *rows, int64_t stride, int same, const Sum *sums, int64_t apart,
+                      const Window *window, uint64_t *fails) noexcept nogil
         void (*enter)(Panel *panel, int l, const double *row) noexcept nogil
         void (*leave)(const Panel *panel, int l, double *row) noexcept nogil
         int rates, coefficients, freezes
@@ -52,8 +52,10 @@ cdef extern from "sums.h" nogil:
     int64_t add_effects "eventsim_add" (int64_t n, const int32_t *target, const float *f32, const double *f64, int64_t stride,
                                         const Effects *e, int64_t one, int32_t lo, int32_t hi, int32_t *place, Pool *pool,
                                         uint64_t *touched, Resting *resting)
+    Sum *own_sums(const Pool *pool)
+    Sum *sums_of(const Pool *pool, const int32_t *place, int32_t j)
     void empty_sum(const Accounts *own, int32_t j, int64_t credit)
-    void subtract_effects "eventsim_subtract" (int64_t n, const double *weight, const Effects *e, Sum *sum)
+    void subtract_effects "eventsim_subtract" (int64_t n, const double *weight, const Effects *e, Sum *sums)
     void alone "eventsim_alone" (int64_t n, const double *weight, const Effects *e, Sum *sums)
     int64_t find "eventsim_find" (int64_t n, const int32_t *target, const uint64_t *bits, int32_t *at)
     int reserve "eventsim_reserve" (Pool *pool, int64_t more)
@@ -74,6 +76,7 @@ cdef extern from "drives.h" nogil:
         int same
         const Series *series
         Sum *sums
+        int64_t apart
         int64_t *counts
         int64_t total
         int parts, now
@@ -86,7 +89,7 @@ cdef extern from "drives.h" nogil:
         PoissonBlock more
     void eventsim_drive(const PoissonSources *p, const PoissonStretch *t, int64_t first, int64_t n, Driven *d)
     void eventsim_drive_more(const PoissonSources *p, const PoissonStretch *t, Driven *d)
-    void eventsim_drive_ahead(int64_t n, int inhibits, const int64_t *membrane, const int64_t *current, Sum *sums)
+    void eventsim_drive_ahead(int64_t n, const int64_t *membrane, const int64_t *current, Sum *sums)
     void eventsim_series(double x, const Series *series, Effects *e, int64_t k)
 
 cdef extern from "send.h" nogil:

@@ -16,6 +16,7 @@ cdef class Rows:
     cdef readonly Py_ssize_t first              # global id of the first source
     cdef readonly int pre                       # source population
     cdef object least, most, span, degree, ones # see `shortest`, `largest`, `segment`, `in_degree`, `one_each`
+    cdef bint inhibits                          # are all weights negative?
     cdef bint at_once, known                    # see `look_at_order`
     cdef bint summed                            # by windows: what arrives is summed,
     cdef bint by_series                         # and effects come from `Sums.series`,
@@ -46,7 +47,8 @@ cdef class Rows:
     def largest(self):
         """The largest weight, whatever its sign; 0 without synapses."""
         if self.most is None:
-            self.most = max(abs(float(self.weight.min())), abs(float(self.weight.max()))) if len(self.indices) else 0.0
+            least, most = (float(self.weight.min()), float(self.weight.max())) if len(self.indices) else (0.0, 0.0)
+            self.most, self.inhibits = max(abs(least), abs(most)), most < 0.0
         return self.most
 
     @property

@@ -52,7 +52,7 @@ cdef void step_alone(Worker w, Sums s, Population p, Lone *lone) noexcept nogil:
     cdef Lot lot
     cdef Window window
     cdef Effects e
-    cdef Sum sums[CHUNK]
+    cdef Sum sums[2 * CHUNK]
     cdef Py_ssize_t k
     if lone.all.n == 0:
         return
@@ -60,6 +60,6 @@ cdef void step_alone(Worker w, Sums s, Population p, Lone *lone) noexcept nogil:
     effects_of(w, p, s, &lone.all, &e)
     alone(lone.all.n, lone.all.weight, &e, sums)
     for k in range(lone.all.n):
-        lot.ids[k], lot.commit[k], lot.sums[k] = lone.all.target[k], True, &sums[k]
+        lot.ids[k], lot.commit[k], lot.sums[k] = lone.all.target[k], True, &sums[2 * k]
     lot.n, lot.alone, lone.all.n = lone.all.n, lone.arrival, 0
     step_lot(w, s, p, &lot, &window)

@@ -115,16 +115,16 @@ cdef inline int64_t cut_row(Worker w, Rows rows, Population p, Sums s, const Fli
             break
         if s.resting != NULL:
             n = min(n, CHUNK)
-        segment = <Segment *> w.add(&w.segments[p.index], sizeof(Segment))
+        segment = <Segment *> w.add(&w.segments[2 * p.index + rows.inhibits], sizeof(Segment))
         if segment != NULL:
             segment.x, segment.k, segment.n, segment.projection = x, k, <int32_t> n, f.projection
         k += n
     return k
 
-cdef void add_segments(Worker w, Population p, Sums s) noexcept nogil:
+cdef void add_segments(Worker w, Population p, Sums s, Bag *segments) noexcept nogil:
     """Add up what has been filed for a population; rows are fetched two lots ahead, and the sums one."""
-    cdef Segment *segment = <Segment *> w.segments[p.index].data
-    cdef Py_ssize_t n = w.segments[p.index].n, start, i
+    cdef Segment *segment = <Segment *> segments.data
+    cdef Py_ssize_t n = segments.n, start, i
     cdef double x[SEGMENTS]
     cdef Effects e
     for start from -2 * SEGMENTS <= start < n by SEGMENTS:
@@ -142,7 +142,7 @@ cdef void add_segments(Worker w, Population p, Sums s) noexcept nogil:
                 eventsim_series(x[i], &s.series, &e, i)
             add_segment(w, <Rows> w.engine.projection[segment[start + i].projection], p, s, segment[start + i].k,
                         segment[start + i].n, &e, <int> i, &x[i])
-    w.segments[p.index].n = 0
+    segments.n = 0
 
 cdef inline void fetch_segment(Rows rows, const Segment *segment) noexcept nogil:
     cdef int64_t i
@@ -153,13 +153,14 @@ cdef inline void fetch_segment(Rows rows, const Segment *segment) noexcept nogil
     prefetch_value(rows.weights, segment.k + segment.n - 1)
 
 cdef inline void fetch_sums(Worker w, Rows rows, Sums s, const Segment *segment) noexcept nogil:
-    cdef const Sum *own = s.own_of(w.index)
+    cdef const Pool *pool = &s.pools[w.index]
+    cdef const Sum *own = own_sums(pool) + (pool.apart if rows.inhibits else 0)
     cdef int64_t i
     for i in range(segment.k, segment.k + min(segment.n, TOGETHER)):
-        if s.pools[w.index].kind != SHARED_PLACES:
-            prefetch(&own[rows.target[i]])
-        else:
+        if pool.kind == SHARED_PLACES:
             prefetch(&s.place[rows.target[i]])
+        else:
+            prefetch(&own[rows.target[i] * (1 if pool.kind == OWN_PLACES else 2)])
 
 cdef inline void add_segment(Worker w, Rows rows, Population p, Sums s, int64_t k, int64_t n, const Effects *e, int one,
                              const double *x) noexcept nogil:

@@ -23,7 +23,8 @@ typedef struct {                        /* the targets of sources, one each */
     const double *quantum;
     int same;
     const Series *series;               /* NULL: not to be used, as weights have both signs */
-    Sum *sums;                          /* of the target of source 0, and those that follow, */
+    Sum *sums;                          /* of the target of source 0, and those that follow; of inhibition so far */
+    int64_t apart;                      /* from those of excitation; */
     int64_t *counts;                    /* and the numbers of their events */
     int64_t total;
     int parts, now;                     /* windows drawn at once, PARTS at most; the last is window 0, the first is `now` */
@@ -157,13 +158,31 @@ INLINE void add_block(PoissonBlock *b, int later, const double *weight, const do
 /* To the sums of the target of a source, of a weight that inhibits or not, in a window. */
 INLINE void pass_on(int32_t source, int inhibits, int window, int64_t membrane, int64_t current, Driven *d)
 {
-    int64_t *v = inhibits ? d->sums[source].inhibition : d->sums[source].excitation, *ahead = d->ahead + 2 * d->n * window + source;
+    Sum *v = d->sums + source + (inhibits ? d->apart : 0);
+    int64_t *ahead = d->ahead + 2 * d->n * window + source;
     if (window == d->now) {
-        v[0] += membrane;
-        v[1] += current;
+        v->membrane += membrane;
+        v->current += current;
     } else {
         ahead[0] += membrane;
         ahead[d->n] += current;
+    }
+}
+
+/* the same for those of n targets in a row, all of one sign: to windows to come, or to this one */
+INLINE void pass_ahead(int64_t n, const DrivenSums *restrict s, int64_t *restrict ahead, int64_t stride)
+{
+    for (int64_t j = 0; j < n; j++) {
+        ahead[j] += s->membrane[j];
+        ahead[stride + j] += s->current[j];
+    }
+}
+
+INLINE void eventsim_drive_ahead(int64_t n, const int64_t *restrict membrane, const int64_t *restrict current, Sum *restrict sums)
+{
+    for (int64_t j = 0; j < n; j++) {
+        sums[j].membrane += membrane[j];
+        sums[j].current += current[j];
     }
 }
 
@@ -241,22 +260,17 @@ LANES void eventsim_drive(const PoissonSources *p, const PoissonStretch *t, int6
         for (j = 0; j < SIDE; j++)
             block.cell[j] += 1.0;
     }
-    for (k = 0; k <= d->now; k++)
+    if (d->series) {                        /* all have one sign */
+        Sum *sums = d->sums + first + (d->weight[0] < 0.0 ? d->apart : 0);
+        for (k = 0; k < d->now; k++)
+            pass_ahead(n, &s[k], d->ahead + 2 * d->n * k + first, d->n);
+        eventsim_drive_ahead(n, s[d->now].membrane, s[d->now].current, sums);
+    } else
         for (j = 0; j < n; j++)
-            pass_on((int32_t)(first + j), d->weight[d->series ? 0 : j] < 0.0, k, s[k].membrane[j], s[k].current[j], d);
+            pass_on((int32_t)(first + j), d->weight[j] < 0.0, 0, s->membrane[j], s->current[j], d);
     for (j = 0; j < n; j++) {
         d->counts[first + j] += s->counts[j];
         d->total += s->counts[j];
-    }
-}
-
-/* Add to the sums of n targets what has been drawn ahead. */
-static void eventsim_drive_ahead(int64_t n, int inhibits, const int64_t *membrane, const int64_t *current, Sum *sums)
-{
-    for (int64_t j = 0; j < n; j++) {
-        int64_t *v = inhibits ? sums[j].inhibition : sums[j].excitation;
-        v[0] += membrane[j];
-        v[1] += current[j];
     }
 }
 

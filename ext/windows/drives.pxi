@@ -29,19 +29,20 @@ cdef void drive_all(Worker w, Sums s, int population, Py_ssize_t target) noexcep
 cdef void drive(Worker w, Background *d, Rows rows, Sums s, int64_t sources) noexcept nogil:
     """Go on with sources up to so many at least."""
     cdef int64_t first = d.done, whole = first + (sources - first + SIDE - 1) // SIDE * SIDE, k = d.ready - w.plan.window - 1
-    cdef Sum *sums = s.pools[w.index].sums + 1 - s.pools[w.index].first + d.target
+    cdef Sum *sums = own_sums(&s.pools[w.index]) + d.target
     cdef Time end = w.plan.limit if d.parts == 1 else w.start_of(d.ready)
     d.done = min(whole, d.sources.n)
     if d.sources.steps.n and not d.sources.alike:       # laws that change are made ready for all sources
         d.done = d.sources.n
     if d.fresh:
-        w.synaptic_events += draw_and_sum(d, s, sums, drawn_from(d, w.plan.start), earlier_by(end, d.delay), end, d.parts, k, first,
-                                          d.done)
+        w.synaptic_events += draw_and_sum(d, s, sums, s.pools[w.index].apart, drawn_from(d, w.plan.start), earlier_by(end, d.delay),
+                                          end, d.parts, k, first, d.done)
     else:
-        eventsim_drive_ahead(d.done - first, d.inhibits, d.ahead + 2 * d.sources.n * k + first,
-                             d.ahead + 2 * d.sources.n * k + d.sources.n + first, sums + first)
+        eventsim_drive_ahead(d.done - first, d.ahead + 2 * d.sources.n * k + first,
+                             d.ahead + 2 * d.sources.n * k + d.sources.n + first,
+                             sums + first + (s.pools[w.index].apart if d.inhibits else 0))
 
-cdef int64_t draw_and_sum(Background *d, Sums s, Sum *sums, Time since, Time until, Time limit, int parts, int64_t now,
+cdef int64_t draw_and_sum(Background *d, Sums s, Sum *sums, int64_t apart, Time since, Time until, Time limit, int parts, int64_t now,
                           int64_t begin, int64_t end) noexcept nogil:
     """Draw what sources from `begin` to `end` do from one time to another, which arrives before `limit`, where the last of some
     windows ends. The first is `now`, whose sums are given."""
@@ -52,7 +53,7 @@ cdef int64_t draw_and_sum(Background *d, Sums s, Sum *sums, Time since, Time unt
     targets.kernel, targets.quantum, targets.same, targets.limited = s.p.kernel(), s.quanta, s.same, s.resting != NULL
     targets.rows, targets.stride = s.p.coefs + s.rates_stride * d.target, s.rates_stride
     targets.series = &s.series if (<Rows> d.rows).by_series else NULL
-    targets.sums, targets.counts, targets.total, targets.more.n = sums, d.counts, 0, 0
+    targets.sums, targets.apart, targets.counts, targets.total, targets.more.n = sums, apart, d.counts, 0, 0
     targets.parts, targets.now, targets.part, targets.per_ms = parts, <int> now, s.length, 1.0 / s.length
     targets.ahead, targets.n = d.ahead, d.sources.n
     for k in range(2 * now):
@@ -245,9 +246,9 @@ cdef count_drive(Worker w, Background *d, Time now, dict ahead):
     arrived[here] = counts
     if d.parts > 1 and before(now, w.start_of(d.ready)):
         counts[:] = 0
-        w.engine.synaptic_events -= draw_and_sum(d, s, <Sum *> &view[0, 0], drawn_from(d, now), earlier_by(w.start_of(d.ready), d.delay),
-                                                 w.start_of(d.ready), 1, 0, 0, d.sources.n)
+        w.engine.synaptic_events -= draw_and_sum(d, s, <Sum *> &view[0, 0], 0, drawn_from(d, now),
+                                                 earlier_by(w.start_of(d.ready), d.delay), w.start_of(d.ready), 1, 0, 0, d.sources.n)
         arrived[here] -= counts
     counts[:] = 0
-    draw_and_sum(d, s, <Sum *> &view[0, 0], drawn_from(d, now), now, later(now, d.delay), 1, 0, 0, d.sources.n)
+    draw_and_sum(d, s, <Sum *> &view[0, 0], 0, drawn_from(d, now), now, later(now, d.delay), 1, 0, 0, d.sources.n)
     on_their_way[here] = counts

@@ -91,15 +91,15 @@ cdef void leave_frame(Worker w, Sums s, Population p, const Touch *touch) noexce
     cdef Shadow *copy
     if touch.shadow:
         copy = <Shadow *> w.shadows.data + touch.shadow - 1
-        take_back(w, s, p, touch, &copy.sum)
-        settle_at(s, p, j, w.plan.start, end_of_frame(s, w.plan.start), <Neuron *> copy.row, copy.sum, copy.credit)
+        take_back(w, s, p, touch, copy.sums)
+        settle_at(s, p, j, w.plan.start, end_of_frame(s, w.plan.start), <Neuron *> copy.row, copy.sums, copy.credit)
     elif touch.first or s.pending[j >> 6] >> (j & 63) & 1:
         take_back(w, s, p, touch, s.own(j))
-        settle_at(s, p, j, w.plan.start, end_of_frame(s, w.plan.start), p.row(j), s.own(j)[0], s.credit[j])
+        settle_at(s, p, j, w.plan.start, end_of_frame(s, w.plan.start), p.row(j), s.own(j), s.credit[j])
         s.expire(j >> 6, <uint64_t> 1 << (j & 63))
 
-cdef void take_back(Worker w, Sums s, Population p, const Touch *touch, Sum *sum) noexcept nogil:
-    """Take the arrivals of this window out of a sum again: those of earlier windows of the frame are left."""
+cdef void take_back(Worker w, Sums s, Population p, const Touch *touch, Sum *sums) noexcept nogil:
+    """Take the arrivals of this window out of the sums again: those of earlier windows of the frame are left."""
     cdef Incoming *hung = <Incoming *> w.hung.data
     cdef int32_t next = touch.first
     cdef Arrivals all
@@ -113,7 +113,7 @@ cdef void take_back(Worker w, Sums s, Population p, const Touch *touch, Sum *sum
                 all.n += 1
             next = hung[next - 1].target
         p.kernel().effects(all.n, all.x, all.target, p.coefs, s.rates_stride, s.quanta, s.same, &e)
-        subtract_effects(all.n, all.weight, &e, sum)
+        subtract_effects(all.n, all.weight, &e, sums)
 
 cdef Window window_at(Sums s, Time at, double end) noexcept nogil:
     """A window of no length, in a frame that ends at `end` [ms]."""
@@ -123,19 +123,21 @@ cdef Window window_at(Sums s, Time at, double end) noexcept nogil:
     window.quantum[0], window.quantum[1] = s.quanta[0], s.quanta[1]
     return window
 
-cdef void settle_at(Sums s, Population p, Py_ssize_t j, Time at, double end, Neuron *row, Sum sum, int64_t credit) noexcept nogil:
+cdef void settle_at(Sums s, Population p, Py_ssize_t j, Time at, double end, Neuron *row, const Sum *sums, int64_t credit) noexcept nogil:
     """Bring the row of a neuron to a time in a frame that ends at `end` [ms], from when on nothing is in its sum."""
     cdef Window window = window_at(s, at, end)
     cdef Outlook outlook
     cdef Accounts one
+    cdef Sum own[2]
     cdef uint64_t bits[2]
     cdef int32_t here = 0
     cdef uint8_t commit = 1
     cdef double respite = 0.0
-    if sum.excitation[0] == -credit and not (sum.excitation[1] or sum.inhibition[0] or sum.inhibition[1]):
+    if sums[0].membrane == -credit and not (sums[0].current or sums[1].membrane or sums[1].current):
         return
+    own[0], own[1] = sums[0], sums[1]
     outlook.left = outlook.length = -1.0
-    one.sums, one.credit, one.credited, one.pending = &sum, &credit, bits, bits + 1
+    one.sums, one.credit, one.credited, one.pending = own, &credit, bits, bits + 1
     p.kernel().settle(1, &here, &commit, <double *> row, p.coefs + s.stride * j, s.stride, s.same, &one, &window, &outlook, &here,
                       &respite)
 
@@ -159,7 +161,8 @@ cdef void watch_frame(Worker w, Sums s, Population p, Py_ssize_t word) noexcept 
             if copy == NULL:
                 return
             memcpy(copy.row, p.row(j), p.width * sizeof(double))
-            copy.neuron, copy.sum, copy.credit = <int32_t> j, s.own(j)[0], s.credit[j]
+            copy.neuron, copy.credit = <int32_t> j, s.credit[j]
+            copy.sums[0], copy.sums[1] = s.own(j)[0], s.own(j)[1]
 
 cdef void shadow_frame(Worker w, Sums s, Population p, Py_ssize_t first) noexcept nogil:
     """Of those copied, let all live in their copies that do not go through the window themselves."""

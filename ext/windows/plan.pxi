@@ -105,7 +105,7 @@ cdef struct Lone:               # neurons of one population with one arrival eac
 
 cdef struct Shadow:             # what a neuron that is watched was like before the window,
     double row[16]              # (WIDEST)
-    Sum sum                     # if sums last for frames: and its arrivals until the end of the window
+    Sum sums[2]                 # if sums last for frames: and its arrivals until the end of the window
     int64_t credit
     int32_t neuron
 
@@ -138,7 +138,7 @@ cdef struct Lot:                # of neurons
     Py_ssize_t n
     int32_t ids[CHUNK]
     uint8_t commit[CHUNK]       # is there anything to commit, or is it only a look?
-    const Sum *sums[CHUNK]
+    const Sum *sums[CHUNK]      # see `sums_of`
     Incoming **alone            # the only arrival of each; NULL: these are found among all others
 
 cdef struct Bag:                # a growing array

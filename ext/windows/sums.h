@@ -12,11 +12,9 @@
 
 enum { LANES_AT_ONCE = 8, CHUNK = 64 };
 
-typedef struct {
-    int64_t excitation[2], inhibition[2];   /* [quanta]; of each the effect on the membrane and on the current */
-} Sum;
+typedef struct { int64_t membrane, current; } Sum;  /* [quanta]: the effects on both, of excitation or of inhibition */
 
-typedef struct { double f[4][CHUNK]; } Effects;     /* in the order of Sum, of a unit weight [quanta] */
+typedef struct { double f[4][CHUNK]; } Effects;     /* of excitation on both, of inhibition on both; of a unit weight [quanta] */
 
 typedef struct {                            /* a window, and the size of quanta */
     double epoch, offset, length;           /* where it begins, how long it is [ms] */
@@ -28,13 +26,17 @@ typedef struct {                            /* a window, and the size of quanta 
 /* ---- adding up */
 
 /* The sums of those neurons that have any in this window, one behind the other, so that they stay in the cache: place[j] is
- * where, 0 if neuron j has none. sums[0] is of nobody, 0. Where nearly all neurons have some, or sums last for several windows,
- * each has its own place for good, and nobody looks it up: place[j] = j - first + 1. */
+ * where, 0 if neuron j has none. Place 0 is of nobody, its sums 0. Where nearly all neurons have some, or sums last for several
+ * windows, each has its own place for good, and nobody looks it up: place[j] = j - first.
+ *
+ * A neuron's sum of inhibition stands `apart` from that of excitation: beside it, or where all neurons are driven and all sums
+ * are read in a row, behind those of excitation of all; then arrivals of one sign find half as much in their way. */
 enum { SHARED_PLACES, OWN_PLACES, FRAMES };
 
 typedef struct {
     Sum *sums;
-    int64_t n, capacity;
+    int64_t n, capacity;                    /* places */
+    int64_t apart;
     int32_t first, kind;
     uint64_t *due;                          /* FRAMES: one bit for each neuron that has used up its credit */
     const double *neurons;                  /* their states, which are fetched for the end of the window */
@@ -43,43 +45,59 @@ typedef struct {
 
 static int eventsim_reserve(Pool *pool, int64_t more)       /* -1: no memory */
 {
-    const int64_t capacity = pool->n + more > 2 * pool->capacity ? pool->n + more : 2 * pool->capacity;
+    const int64_t least = pool->n + more > 2 * pool->capacity ? pool->n + more : 2 * pool->capacity;
+    const int64_t capacity = (least + 2 * CHUNK) & -CHUNK;      /* for whole lots, and one more */
     Sum *sums;
     if (pool->n + more <= pool->capacity)
         return 0;
-    sums = (Sum *)realloc(pool->sums, (capacity + 64) * sizeof(Sum));
+    sums = (Sum *)aligned_alloc(64, (size_t)(2 * capacity) * sizeof(Sum));
     if (!sums)
         return -1;
-    if (!pool->sums) {
-        memset(sums, 0, sizeof(Sum));
+    if (pool->sums)
+        memcpy(sums, pool->sums, (size_t)(2 * pool->n) * sizeof(Sum));
+    else {
+        memset(sums, 0, 2 * sizeof(Sum));
         pool->n = 1;
     }
+    free(pool->sums);
     pool->sums = sums;
-    pool->capacity = capacity + 64;
+    pool->capacity = capacity;
     return 0;
 }
 
-/* where effects on neuron j are added, of excitation or inhibition; `used` sums are in use, and `own` is the first */
-INLINE int64_t *sum_of(int32_t j, int inhibits, int kind, Sum *own, int32_t *place, Pool *pool, int64_t *used,
-                       uint64_t *touched)
+/* of neuron 0, if each has a place of its own */
+INLINE Sum *own_sums(const Pool *pool)
+{
+    return pool->sums - (pool->kind == OWN_PLACES ? 1 : 2) * (int64_t)pool->first;
+}
+
+/* those of a neuron: of excitation, and of inhibition `apart` from it */
+INLINE Sum *sums_of(const Pool *pool, const int32_t *place, int32_t j)
+{
+    return pool->sums + (pool->kind == OWN_PLACES ? 1 : 2) * (int64_t)place[j];
+}
+
+/* where effects on neuron j are added, of excitation or inhibition; `used` places are in use, and `own` is `own_sums` */
+INLINE Sum *sum_of(int32_t j, int inhibits, int kind, Sum *own, int64_t apart, int32_t *place, Pool *pool, int64_t *used,
+                   uint64_t *touched)
 {
     Sum *sums = pool->sums;
     if (kind == FRAMES)
         touched[j >> 6] |= (uint64_t)1 << (j & 63);
     if (kind != SHARED_PLACES)
-        return inhibits ? own[j].inhibition : own[j].excitation;
+        return kind == OWN_PLACES ? own + j + (inhibits ? apart : 0) : own + 2 * (int64_t)j + inhibits;
     if (place[j] == 0) {
         place[j] = (int32_t)*used;
-        memset(&sums[(*used)++], 0, sizeof(Sum));
+        memset(&sums[2 * (*used)++], 0, 2 * sizeof(Sum));
         touched[j >> 6] |= (uint64_t)1 << (j & 63);
         __builtin_prefetch(pool->neurons + pool->width * j);
     }
-    return inhibits ? sums[place[j]].inhibition : sums[place[j]].excitation;
+    return sums + 2 * (int64_t)place[j] + inhibits;
 }
 
 INLINE void look_at_credit(int32_t j, const Sum *own, const Pool *pool)
 {
-    if (own[j].excitation[0] > 0)
+    if (own[2 * (int64_t)j].membrane > 0)
         pool->due[j >> 6] |= (uint64_t)1 << (j & 63);
 }
 
@@ -111,21 +129,22 @@ INLINE int left_out(Resting *resting, int32_t j, int64_t i)
                         uint64_t *touched, Resting *resting)                                                                              \
     {                                                                                                                  \
         int64_t i, count = 0, used = pool->n;                                                                          \
-        Sum *own = pool->sums + 1 - pool->first;                                                                       \
+        const int64_t apart = pool->apart;                                                                             \
+        Sum *own = own_sums(pool);                                                                                     \
         for (i = 0; i < n; i++) {                                                                                      \
             const int32_t j = target[i];                                                                               \
             const double w = weight[stride * i];                                                                       \
             const int inhibits = w < 0.0;                                                                              \
             const int64_t k = one < 0 ? i : one;                                                                       \
-            int64_t *v;                                                                                                \
+            Sum *v;                                                                                                    \
             if (some && (uint32_t)(j - lo) >= (uint32_t)(hi - lo))                                                     \
                 continue;                                                                                              \
             count++;                                                                                                   \
             if (w == 0.0 || left_out(resting, j, i))                                                                   \
                 continue;                                                                                              \
-            v = sum_of(j, inhibits, kind, own, place, pool, &used, touched);                                          \
-            v[0] += lane_whole(w * e->f[2 * inhibits][k]);                                                              \
-            v[1] += lane_whole(w * e->f[2 * inhibits + 1][k]);                                                          \
+            v = sum_of(j, inhibits, kind, own, apart, place, pool, &used, touched);                                    \
+            v->membrane += lane_whole(w * e->f[2 * inhibits][k]);                                                      \
+            v->current += lane_whole(w * e->f[2 * inhibits + 1][k]);                                                   \
             if (kind == FRAMES)                                                                                        \
                 look_at_credit(j, own, pool);                                                                          \
         }                                                                                                              \
@@ -141,19 +160,20 @@ INLINE int64_t add_alike(int64_t n, const int32_t *target, double w, const Effec
 {
     const int inhibits = w < 0.0;
     const int64_t membrane = lane_whole(w * e->f[2 * inhibits][one]), current = lane_whole(w * e->f[2 * inhibits + 1][one]);
+    const int64_t apart = pool->apart;
     int64_t i, count = 0, used = pool->n;
-    Sum *own = pool->sums + 1 - pool->first;
+    Sum *own = own_sums(pool);
     for (i = 0; i < n; i++) {
         const int32_t j = target[i];
-        int64_t *v;
+        Sum *v;
         if (some && (uint32_t)(j - lo) >= (uint32_t)(hi - lo))
             continue;
         count++;
         if (left_out(resting, j, i))
             continue;
-        v = sum_of(j, inhibits, kind, own, place, pool, &used, touched);
-        v[0] += membrane;
-        v[1] += current;
+        v = sum_of(j, inhibits, kind, own, apart, place, pool, &used, touched);
+        v->membrane += membrane;
+        v->current += current;
         if (kind == FRAMES)
             look_at_credit(j, own, pool);
     }
@@ -180,28 +200,27 @@ static int64_t eventsim_add(int64_t n, const int32_t *target, const float *f32, 
     return pool->kind == OWN_PLACES ? ADDED_ALL(OWN_PLACES) : pool->kind == FRAMES ? ADDED_ALL(FRAMES) : ADDED_ALL(SHARED_PLACES);
 }
 
-/* the sums of n neurons with a single arrival each */
+/* the sums of n neurons with a single arrival each, two of each */
 static void eventsim_alone(int64_t n, const double *weight, const Effects *e, Sum *sums)
 {
     int64_t i;
     for (i = 0; i < n; i++) {
         const int inhibits = weight[i] < 0.0;
-        int64_t *v = inhibits ? sums[i].inhibition : sums[i].excitation;
-        memset(&sums[i], 0, sizeof(Sum));
-        v[0] = lane_whole(weight[i] * e->f[2 * inhibits][i]);
-        v[1] = lane_whole(weight[i] * e->f[2 * inhibits + 1][i]);
+        Sum *v = sums + 2 * i + inhibits;
+        memset(&sums[2 * i], 0, 2 * sizeof(Sum));
+        v->membrane = lane_whole(weight[i] * e->f[2 * inhibits][i]);
+        v->current = lane_whole(weight[i] * e->f[2 * inhibits + 1][i]);
     }
 }
 
-/* what n arrivals have added to a sum */
-static void eventsim_subtract(int64_t n, const double *weight, const Effects *e, Sum *sum)
+/* what n arrivals have added to the sums of a neuron, which stand side by side */
+static void eventsim_subtract(int64_t n, const double *weight, const Effects *e, Sum *sums)
 {
     int64_t i;
     for (i = 0; i < n; i++) {
         const int inhibits = weight[i] < 0.0;
-        int64_t *v = inhibits ? sum->inhibition : sum->excitation;
-        v[0] -= lane_whole(weight[i] * e->f[2 * inhibits][i]);
-        v[1] -= lane_whole(weight[i] * e->f[2 * inhibits + 1][i]);
+        sums[inhibits].membrane -= lane_whole(weight[i] * e->f[2 * inhibits][i]);
+        sums[inhibits].current -= lane_whole(weight[i] * e->f[2 * inhibits + 1][i]);
     }
 }
 
@@ -308,7 +327,7 @@ INLINE void spread(Propagators *f)
 #define STEP(MODEL, NEURON, ROW)                                                                                       \
     LANES void eventsim_##MODEL##_step(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons,          \
                                        const double *rows, int64_t stride, int same, const Sum *const *sums,           \
-                                       const Window *window, uint8_t *fails, double *respite)                          \
+                                       int64_t apart, const Window *window, uint8_t *fails, double *respite)           \
     {                                                                                                                  \
         const double q_0 = window->quantum[0], q_1 = window->quantum[1];                                               \
         const int lanes = (int)WHOLE(n);                                                                               \
@@ -319,15 +338,15 @@ INLINE void spread(Propagators *f)
         int l;                                                                                                         \
         for (l = 0; l < lanes; l++) {           /* (scattered loads are slower as vector code) */                      \
             const NEURON *s = (const NEURON *)neurons + ids[l < n ? l : 0];                                            \
-            const Sum *sum = sums[l < n ? l : 0];                                                                      \
+            const Sum *ex = sums[l < n ? l : 0], *in = ex + apart;                                                     \
             x.late[l] = (window->epoch - s->epoch) + (window->offset - s->offset);                                     \
             x.rest[l] = (s->free_epoch - s->epoch) + (s->free_offset - s->offset);                                     \
             x.after[l] = (s->free_epoch - window->end_epoch) + (s->free_offset - window->end_offset);                  \
             MODEL##_load(&x, l, s);                                                                                    \
-            x.M_ex[l] = q_0 * (double)sum->excitation[0];                                                              \
-            x.S_ex[l] = q_1 * (double)sum->excitation[1];                                                              \
-            x.M_in[l] = q_0 * (double)sum->inhibition[0];                                                              \
-            x.S_in[l] = q_1 * (double)sum->inhibition[1];                                                              \
+            x.M_ex[l] = q_0 * (double)ex->membrane;                                                                    \
+            x.S_ex[l] = q_1 * (double)ex->current;                                                                     \
+            x.M_in[l] = q_0 * (double)in->membrane;                                                                    \
+            x.S_in[l] = q_1 * (double)in->current;                                                                     \
             latest = larger(x.late[l], latest);                                                                        \
         }                                                                                                              \
         EACH_LANE(l)                                                                                                   \
@@ -385,7 +404,7 @@ INLINE void lead_back(int lanes, int away, const Propagators *f, Propagators *ba
 }
 
 typedef struct {                                /* of neurons from 0 on */
-    Sum *sums;
+    Sum *sums;                                  /* of excitation and, beside it, of inhibition */
     int64_t *credit;                            /* how much excitation each can take [quanta]; -1: none, its turn comes with an arrival */
     uint64_t *credited, *pending;               /* one bit for each: has it any, are there arrivals in its sum? */
 } Accounts;
@@ -393,8 +412,9 @@ typedef struct {                                /* of neurons from 0 on */
 INLINE void empty_sum(const Accounts *own, int32_t j, int64_t credit)
 {
     const uint64_t bit = (uint64_t)1 << (j & 63);
-    own->sums[j].excitation[0] = -credit;
-    own->sums[j].excitation[1] = own->sums[j].inhibition[0] = own->sums[j].inhibition[1] = 0;
+    Sum *sums = own->sums + 2 * (int64_t)j;
+    memset(sums, 0, 2 * sizeof(Sum));
+    sums->membrane = -credit;
     own->credit[j] = credit;
     own->pending[j >> 6] &= ~bit;
     own->credited[j >> 6] = credit < 0 ? own->credited[j >> 6] & ~bit : own->credited[j >> 6] | bit;
@@ -416,14 +436,15 @@ INLINE void empty_sum(const Accounts *own, int32_t j, int64_t credit)
         for (l = 0; l < lanes; l++) {                                                                                  \
             const int32_t j = ids[l < n ? l : 0];                                                                      \
             const NEURON *s = (const NEURON *)neurons + j;                                                             \
+            const Sum *ex = own->sums + 2 * (int64_t)j, *in = ex + 1;                                                  \
             flows[l] = (window->end_epoch - s->epoch) + (window->end_offset - s->offset);                              \
             x.rest[l] = (s->free_epoch - s->epoch) + (s->free_offset - s->offset);                                     \
             x.after[l] = (s->free_epoch - window->end_epoch) + (s->free_offset - window->end_offset);                  \
             MODEL##_load(&x, l, s);                                                                                    \
-            x.M_ex[l] = q_0 * (double)(own->sums[j].excitation[0] + own->credit[j]);                                   \
-            x.S_ex[l] = q_1 * (double)own->sums[j].excitation[1];                                                      \
-            x.M_in[l] = q_0 * (double)own->sums[j].inhibition[0];                                                      \
-            x.S_in[l] = q_1 * (double)own->sums[j].inhibition[1];                                                      \
+            x.M_ex[l] = q_0 * (double)(ex->membrane + own->credit[j]);                                                 \
+            x.S_ex[l] = q_1 * (double)ex->current;                                                                     \
+            x.M_in[l] = q_0 * (double)in->membrane;                                                                    \
+            x.S_in[l] = q_1 * (double)in->current;                                                                     \
             x.torn[l] = commit[l < n ? l : 0];                                                                         \
         }                                                                                                              \
         EACH_LANE(l) {                                                                                                 \
@@ -499,7 +520,7 @@ INLINE double in_doubles(int64_t sum)
 
 #define PANEL(MODEL, NEURON, ROW)                                                                                      \
     INLINE void MODEL##_panels(int64_t n, Panel *panels, const double *rows, int64_t stride, int same,                 \
-                               const Sum *sums, const Window *window, uint64_t *fails)                                 \
+                               const Sum *sums, int64_t apart, const Window *window, uint64_t *fails)                  \
     {                                                                                                                  \
         const double q_0 = window->quantum[0], q_1 = window->quantum[1];                                               \
         Lane length;                                                                                                   \
@@ -516,10 +537,12 @@ INLINE double in_doubles(int64_t sum)
             Panel *panel = panels + i / CHUNK;                                                                         \
             const int64_t k = i % CHUNK;                                                                               \
             EACH_LANE(l) {                                                                                             \
-                x.M_ex[l] = q_0 * in_doubles(sums[i + l].excitation[0]);                                               \
-                x.S_ex[l] = q_1 * in_doubles(sums[i + l].excitation[1]);                                               \
-                x.M_in[l] = q_0 * in_doubles(sums[i + l].inhibition[0]);                                               \
-                x.S_in[l] = q_1 * in_doubles(sums[i + l].inhibition[1]);                                               \
+                x.M_ex[l] = q_0 * in_doubles(sums[i + l].membrane);                                                    \
+                x.S_ex[l] = q_1 * in_doubles(sums[i + l].current);                                                     \
+            }                                                                                                          \
+            EACH_LANE(l) {                                                                                             \
+                x.M_in[l] = q_0 * in_doubles(sums[apart + i + l].membrane);                                            \
+                x.S_in[l] = q_1 * in_doubles(sums[apart + i + l].current);                                             \
             }                                                                                                          \
             EACH_LANE(l) {                                                                                             \
                 x.u[l] = panel->u[k + l];                                                                              \
@@ -546,12 +569,12 @@ INLINE double in_doubles(int64_t sum)
         }                                                                                                              \
     }                                                                                                                  \
     LANES void eventsim_##MODEL##_panel(int64_t n, Panel *panels, const double *rows, int64_t stride, int same,        \
-                                        const Sum *sums, const Window *window, uint64_t *fails)                        \
+                                        const Sum *sums, int64_t apart, const Window *window, uint64_t *fails)         \
     {                                                                                                                  \
         if (same)                               /* spelt out, each a loop of its own */                                \
-            MODEL##_panels(n, panels, rows, stride, 1, sums, window, fails);                                           \
+            MODEL##_panels(n, panels, rows, stride, 1, sums, apart, window, fails);                                    \
         else                                                                                                           \
-            MODEL##_panels(n, panels, rows, stride, 0, sums, window, fails);                                           \
+            MODEL##_panels(n, panels, rows, stride, 0, sums, apart, window, fails);                                    \
     }                                                                                                                  \
     /* neuron l of a panel takes up the state in a row, or a row that of the neuron */                                 \
     static void eventsim_##MODEL##_enter(Panel *panel, int l, const double *row)                                       \
@@ -949,12 +972,12 @@ typedef struct {
     void (*effects)(int64_t n, const double *x, const int32_t *target, const double *rows, int64_t stride, const double *quantum,
                     int same, Effects *e);
     void (*step)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
-                 int same, const Sum *const *sums, const Window *window, uint8_t *fails, double *respite);
+                 int same, const Sum *const *sums, int64_t apart, const Window *window, uint8_t *fails, double *respite);
     int64_t (*settle)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
                       int same, const Accounts *own, const Window *window, Outlook *outlook, int32_t *at, double *respite);
                                                 /* NULL: its sums are those of a window */
-    void (*panel)(int64_t n, Panel *panels, const double *rows, int64_t stride, int same, const Sum *sums, const Window *window,
-                  uint64_t *fails);             /* and what belongs to it; NULL: its neurons live in rows */
+    void (*panel)(int64_t n, Panel *panels, const double *rows, int64_t stride, int same, const Sum *sums, int64_t apart,
+                  const Window *window, uint64_t *fails);   /* and what belongs to it; NULL: its neurons live in rows */
     void (*enter)(Panel *panel, int l, const double *row);
     void (*leave)(const Panel *panel, int l, double *row);
     int rates, coefficients;                    /* of a row, the first so many matter to effects, and to steps */

@@ -86,7 +86,7 @@ cdef class Sums:
         if self.place == NULL or self.pools == NULL or self.touched == NULL or self.marks == NULL or self.lone == NULL:
             raise MemoryError(f"Windows: no memory for {p.n} neurons")
         for k in range(workers):
-            self.pools[k].neurons, self.pools[k].width = p.rows, p.width
+            self.pools[k].neurons, self.pools[k].width, self.pools[k].apart = p.rows, p.width, 1
         self.reached, self.looks = self.touched, self.touched + (n >> 6)
         self.exact = self.looks + (n >> 6)
         self.resting = self.exact + (n >> 6) if p.kernel().freezes else NULL
@@ -184,23 +184,20 @@ cdef class Sums:
             self.pools[k].kind = FRAMES if frame else OWN_PLACES if dense else SHARED_PLACES
             if (dense or frame) and reserve(&self.pools[k], max(min(self.share, self.p.n - self.pools[k].first), 1)):
                 raise MemoryError(f"Windows: no memory for sums of {self.p.n} neurons")
-            if dense or frame:
-                memset(self.pools[k].sums, 0, self.pools[k].capacity * sizeof(Sum))
+            self.pools[k].apart = self.pools[k].capacity if dense else 1
+            if self.pools[k].sums != NULL:
+                memset(self.pools[k].sums, 0, 2 * self.pools[k].capacity * sizeof(Sum))
         for j in range(self.p.n):
-            self.place[j] = <int32_t> (j % self.share + 1) if dense or frame else 0
+            self.place[j] = <int32_t> (j % self.share) if dense or frame else 0
 
     cdef inline Sum *own(self, Py_ssize_t j) noexcept nogil:
-        """The sum of a neuron that has a place of its own."""
-        return &self.pools[j // self.share].sums[j % self.share + 1]
+        """The sums of a neuron that has a place of its own."""
+        return sums_of(&self.pools[j // self.share], self.place, <int32_t> j)
 
     cdef inline Accounts accounts(self, int worker) noexcept nogil:
         cdef Accounts own
-        own.sums, own.credit, own.credited, own.pending = self.own_of(worker), self.credit, self.credited, self.pending
+        own.sums, own.credit, own.credited, own.pending = own_sums(&self.pools[worker]), self.credit, self.credited, self.pending
         return own
-
-    cdef inline Sum *own_of(self, int worker) noexcept nogil:
-        """Those of neuron 0, 1 ..., if they are those of a worker and have places of their own."""
-        return self.pools[worker].sums + 1 - self.pools[worker].first
 
     cdef inline Py_ssize_t first_word(self, int worker) noexcept nogil:
         return min(self.share * worker, self.p.n + 63) >> 6
@@ -230,7 +227,7 @@ cdef class Sums:
     def dump(self):
         """Sums, credits, and which neurons have arrivals, as arrays; and where the frame ends. `load` is the inverse."""
         cdef Py_ssize_t words = (self.p.n + 63) >> 6
-        sums = [np.asarray(<int64_t[:4 * n]> <int64_t *> (self.pools[k].sums + 1)).reshape(n, 4) for k in range(self.workers)
+        sums = [np.asarray(<int64_t[:4 * n]> <int64_t *> self.pools[k].sums).reshape(n, 4) for k in range(self.workers)
                 if (n := min(self.share, self.p.n - self.pools[k].first)) > 0]
         return {"sums": np.concatenate(sums), "credit": np.array(<int64_t[:self.p.n]> self.credit),
                 "pending": np.array(<uint64_t[:words]> self.pending), "end": np.array([self.frame, self.frames[0].end])}
@@ -240,7 +237,7 @@ cdef class Sums:
         cdef int k
         self.begin_anew()
         for j in range(self.p.n):
-            memcpy(self.own(j), &sums[j, 0], sizeof(Sum))
+            memcpy(self.own(j), &sums[j, 0], 2 * sizeof(Sum))
             self.credit[j] = credit[j]
             self.credited[j >> 6] |= <uint64_t> (credit[j] >= 0) << (j & 63)
             self.pending[j >> 6] |= pending[j >> 6] & <uint64_t> 1 << (j & 63)
@@ -325,8 +322,8 @@ cdef class Sums:
             x = counted(before_end[i], <const Neuron *> &row[0], at_time(0.0, length)) if self.resting != NULL else before_end[i]
             self.p.kernel().effects(1, &x, &target[0], self.p.coefs, self.rates_stride, self.quanta, self.same, &e)
             add_effects(1, &target[0], NULL, &weight[i], 1, &e, -1, 0, 1, self.place, &self.pools[0], self.touched, &nobody)
-        sums = &self.pools[0].sums[self.place[0]]
-        self.p.kernel().step(1, &j, &commit, &row[0], self.p.coefs, self.stride, self.same, &sums, &window, &fails, &respite)
+        sums = sums_of(&self.pools[0], self.place, 0)
+        self.p.kernel().step(1, &j, &commit, &row[0], self.p.coefs, self.stride, self.same, &sums, 1, &window, &fails, &respite)
         self.place[0], self.touched[0], self.pools[0].n = 0, 0, 1
         return bool(fails), respite
 

@@ -92,7 +92,8 @@ cdef void step_block(Worker w, Sums s, Population p, Py_ssize_t begin, Py_ssize_
     cdef uint64_t fails[BLOCK]
     cdef uint64_t own, bits
     cdef Py_ssize_t word, j
-    cdef Sum *sums = s.pools[w.index].sums + 1 - s.pools[w.index].first
+    cdef Sum *sums = own_sums(&s.pools[w.index])
+    cdef int64_t apart = s.pools[w.index].apart
     cdef bint panels = p.kernel().panel != NULL and not w.engine.traced[p.index] and not w.plan.proving
     drive_all(w, s, p.index, min(64 * end, p.n))
     for word in range(begin, end):
@@ -100,7 +101,7 @@ cdef void step_block(Worker w, Sums s, Population p, Py_ssize_t begin, Py_ssize_
             come_back(w, s, p, word, panels)
     if panels:
         p.kernel().panel(min(64 * end, p.n) - 64 * begin, s.panels + begin, p.coefs + s.stride * 64 * begin, s.stride, s.same,
-                         sums + 64 * begin, window, fails)
+                         sums + 64 * begin, apart, window, fails)
     for word in range(begin, end):
         own = neurons_of(p, word)
         bits = (fails[word - begin] | s.exact[word]) & own & ~s.outside[word] if panels else 0
@@ -113,8 +114,9 @@ cdef void step_block(Worker w, Sums s, Population p, Py_ssize_t begin, Py_ssize_
         bits = s.outside[word] & own
         if bits == 0:
             memset(&sums[64 * word], 0, CHUNK * sizeof(Sum))
+            memset(&sums[64 * word + apart], 0, CHUNK * sizeof(Sum))
         else:
-            clear_sums(sums + 64 * word, own & ~bits)
+            clear_sums(sums + 64 * word, apart, own & ~bits)
         put_in_lots(w, s, p, word, drop_exact(w, s, word, bits), own, lots, window)
         s.looks[word] = 0
 
@@ -122,9 +124,10 @@ cdef inline uint64_t neurons_of(Population p, Py_ssize_t word) noexcept nogil:
     """The bits of a word that neurons have."""
     return ~<uint64_t> 0 >> (64 - min(p.n - 64 * word, 64))
 
-cdef inline void clear_sums(Sum *sums, uint64_t bits) noexcept nogil:
+cdef inline void clear_sums(Sum *sums, int64_t apart, uint64_t bits) noexcept nogil:
     while bits:
         memset(&sums[lowest(bits)], 0, sizeof(Sum))
+        memset(&sums[lowest(bits) + apart], 0, sizeof(Sum))
         bits &= bits - 1
 
 cdef void come_back(Worker w, Sums s, Population p, Py_ssize_t word, bint panels) noexcept nogil:
@@ -151,8 +154,9 @@ cdef void step_lot(Worker w, Sums s, Population p, Lot *lot, const Window *windo
     if w.engine.traced[p.index] or w.plan.proving:
         keep_rows(w, p, lot)
     for k in range(lot.n if lot.alone == NULL else 0):
-        lot.sums[k] = &s.pools[w.index].sums[s.place[lot.ids[k]]]
-    p.kernel().step(lot.n, lot.ids, lot.commit, p.rows, p.coefs, s.stride, s.same, lot.sums, window, fails, respite)
+        lot.sums[k] = sums_of(&s.pools[w.index], s.place, lot.ids[k])
+    p.kernel().step(lot.n, lot.ids, lot.commit, p.rows, p.coefs, s.stride, s.same, lot.sums, s.pools[w.index].apart, window, fails,
+                    respite)
     for k in range(lot.n):
         if lot.alone == NULL:
             drop_sum(w, s, lot.ids[k])
@@ -172,7 +176,7 @@ cdef void step_lot(Worker w, Sums s, Population p, Lot *lot, const Window *windo
 
 cdef inline void drop_sum(Worker w, Sums s, Py_ssize_t j) noexcept nogil:
     if s.dense:
-        memset(&s.pools[w.index].sums[s.place[j]], 0, sizeof(Sum))
+        clear_sums(own_sums(&s.pools[w.index]) + j, s.pools[w.index].apart, 1)
     else:
         s.place[j] = 0
 

@@ -71,7 +71,8 @@ cdef void sweep(Worker w, int32_t rank) noexcept nogil:
     cdef Py_ssize_t k
     for k in range(w.engine.traced.shape[0]):
         if plan.sums[k] != NULL and plan.rank[k] == rank:
-            add_segments(w, <Population> w.engine.population[k], <Sums> plan.sums[k])
+            add_segments(w, <Population> w.engine.population[k], <Sums> plan.sums[k], &w.segments[2 * k])
+            add_segments(w, <Population> w.engine.population[k], <Sums> plan.sums[k], &w.segments[2 * k + 1])
             if (<Sums> plan.sums[k]).frame > 0.0:
                 settle_all(w, <Sums> plan.sums[k], <Population> w.engine.population[k])
             else:

@@ -28,7 +28,8 @@ cdef class Worker:
     cdef double end_offset                      # where it ends [ms], from the beginning of its millisecond
     cdef double *left                           # of each population: how long its frame lasts after the window [ms]
     cdef Arrivals *arrivals                     # of each population
-    cdef Bag *segments                         # Segment: what is to be added up in this window, of each population
+    cdef Bag *segments                          # Segment: what is to be added up in this window, of each population, in two lists:
+                                                # rows that inhibit stand in the second
     cdef readonly Log spikes                    # of this window: epoch, offset, global id
     cdef readonly Log tape                      # of this window, if the engine has one
     cdef readonly list traces                   # as in the engine, of this window
@@ -51,7 +52,7 @@ cdef class Worker:
         self.trace = <void **> malloc(max(len(engine.populations), 1) * sizeof(void *))
         self.left = <double *> calloc(max(len(engine.populations), 1), sizeof(double))
         self.arrivals = <Arrivals *> calloc(max(len(engine.populations), 1), sizeof(Arrivals))
-        self.segments = <Bag *> calloc(max(len(engine.populations), 1), sizeof(Bag))
+        self.segments = <Bag *> calloc(2 * max(len(engine.populations), 1), sizeof(Bag))
         if (self.wheel == NULL or self.mail == NULL or self.summed == NULL or self.trace == NULL or self.left == NULL
                 or self.arrivals == NULL or self.segments == NULL):
             raise MemoryError("Worker: no memory for its wheel")
@@ -88,7 +89,7 @@ cdef class Worker:
         free(self.visits.data)
         free(self.separate.data)
         free(self.shadows.data)
-        for k in range(len(self.traces) if self.segments != NULL else 0):
+        for k in range(2 * len(self.traces) if self.segments != NULL else 0):
             free(self.segments[k].data)
         free(self.wheel)
         free(self.mail)
