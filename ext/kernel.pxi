@@ -36,8 +36,7 @@ cdef extern from "sums.h" nogil:
         void (*effects)(int64_t n, const double *x, const int32_t *target, const double *rows, int64_t stride,
                         const double *quantum, int same, Effects *e) noexcept nogil
         void (*step)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
-                     int same, const Sum *const *sums, int64_t apart, const Window *window, uint8_t *fails,
-                     double *respite) noexcept nogil
+                     int same, const Sum *const *sums, const Window *window, uint8_t *fails, double *respite) noexcept nogil
         int64_t (*settle)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
                           int same, const Accounts *own, const Window *window, Outlook *outlook, int32_t *at,
                           double *respite) noexcept nogil
@@ -53,7 +52,6 @@ cdef extern from "sums.h" nogil:
                                         const Effects *e, int64_t one, int32_t lo, int32_t hi, int32_t *place, Pool *pool,
                                         uint64_t *touched, Resting *resting)
     Sum *own_sums(const Pool *pool)
-    Sum *sums_of(const Pool *pool, const int32_t *place, int32_t j)
     void empty_sum(const Accounts *own, int32_t j, int64_t credit)
     void subtract_effects "eventsim_subtract" (int64_t n, const double *weight, const Effects *e, Sum *sums)
     void alone "eventsim_alone" (int64_t n, const double *weight, const Effects *e, Sum *sums)

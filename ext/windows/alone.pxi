@@ -52,14 +52,13 @@ cdef void step_alone(Worker w, Sums s, Population p, Lone *lone) noexcept nogil:
     cdef Lot lot
     cdef Window window
     cdef Effects e
-    cdef Sum sums[2 * CHUNK]
     cdef Py_ssize_t k
     if lone.all.n == 0:
         return
     window = window_of(w, s)
     effects_of(w, p, s, &lone.all, &e)
-    alone(lone.all.n, lone.all.weight, &e, sums)
+    alone(lone.all.n, lone.all.weight, &e, lot.sums)
     for k in range(lone.all.n):
-        lot.ids[k], lot.commit[k], lot.sums[k] = lone.all.target[k], True, &sums[2 * k]
+        lot.ids[k], lot.commit[k] = lone.all.target[k], True
     lot.n, lot.alone, lone.all.n = lone.all.n, lone.arrival, 0
     step_lot(w, s, p, &lot, &window)

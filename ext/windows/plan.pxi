@@ -138,7 +138,7 @@ cdef struct Lot:                # of neurons
     Py_ssize_t n
     int32_t ids[CHUNK]
     uint8_t commit[CHUNK]       # is there anything to commit, or is it only a look?
-    const Sum *sums[CHUNK]      # see `sums_of`
+    Sum sums[2 * CHUNK]         # of excitation and of inhibition, where these stand apart or nowhere else
     Incoming **alone            # the only arrival of each; NULL: these are found among all others
 
 cdef struct Bag:                # a growing array

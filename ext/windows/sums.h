@@ -27,10 +27,10 @@ typedef struct {                            /* a window, and the size of quanta 
 
 /* The sums of those neurons that have any in this window, one behind the other, so that they stay in the cache: place[j] is
  * where, 0 if neuron j has none. Place 0 is of nobody, its sums 0. Where nearly all neurons have some, or sums last for several
- * windows, each has its own place for good, and nobody looks it up: place[j] = j - first.
+ * windows, each has its own place for good, that of neuron `first` first, and nobody looks it up.
  *
- * A neuron's sum of inhibition stands `apart` from that of excitation: beside it, or where all neurons are driven and all sums
- * are read in a row, behind those of excitation of all; then arrivals of one sign find half as much in their way. */
+ * A neuron's sum of inhibition stands `apart` from that of excitation: beside it; or, where those of all neurons are read in a
+ * row, behind those of excitation of all, so that arrivals of one sign find half as much in their way. */
 enum { SHARED_PLACES, OWN_PLACES, FRAMES };
 
 typedef struct {
@@ -69,12 +69,6 @@ static int eventsim_reserve(Pool *pool, int64_t more)       /* -1: no memory */
 INLINE Sum *own_sums(const Pool *pool)
 {
     return pool->sums - (pool->kind == OWN_PLACES ? 1 : 2) * (int64_t)pool->first;
-}
-
-/* those of a neuron: of excitation, and of inhibition `apart` from it */
-INLINE Sum *sums_of(const Pool *pool, const int32_t *place, int32_t j)
-{
-    return pool->sums + (pool->kind == OWN_PLACES ? 1 : 2) * (int64_t)place[j];
 }
 
 /* where effects on neuron j are added, of excitation or inhibition; `used` places are in use, and `own` is `own_sums` */
@@ -327,7 +321,7 @@ INLINE void spread(Propagators *f)
 #define STEP(MODEL, NEURON, ROW)                                                                                       \
     LANES void eventsim_##MODEL##_step(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons,          \
                                        const double *rows, int64_t stride, int same, const Sum *const *sums,           \
-                                       int64_t apart, const Window *window, uint8_t *fails, double *respite)           \
+                                       const Window *window, uint8_t *fails, double *respite)                          \
     {                                                                                                                  \
         const double q_0 = window->quantum[0], q_1 = window->quantum[1];                                               \
         const int lanes = (int)WHOLE(n);                                                                               \
@@ -338,7 +332,7 @@ INLINE void spread(Propagators *f)
         int l;                                                                                                         \
         for (l = 0; l < lanes; l++) {           /* (scattered loads are slower as vector code) */                      \
             const NEURON *s = (const NEURON *)neurons + ids[l < n ? l : 0];                                            \
-            const Sum *ex = sums[l < n ? l : 0], *in = ex + apart;                                                     \
+            const Sum *ex = sums[l < n ? l : 0], *in = ex + 1;                                                         \
             x.late[l] = (window->epoch - s->epoch) + (window->offset - s->offset);                                     \
             x.rest[l] = (s->free_epoch - s->epoch) + (s->free_offset - s->offset);                                     \
             x.after[l] = (s->free_epoch - window->end_epoch) + (s->free_offset - window->end_offset);                  \
@@ -972,7 +966,7 @@ typedef struct {
     void (*effects)(int64_t n, const double *x, const int32_t *target, const double *rows, int64_t stride, const double *quantum,
                     int same, Effects *e);
     void (*step)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
-                 int same, const Sum *const *sums, int64_t apart, const Window *window, uint8_t *fails, double *respite);
+                 int same, const Sum *const *sums, const Window *window, uint8_t *fails, double *respite);
     int64_t (*settle)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
                       int same, const Accounts *own, const Window *window, Outlook *outlook, int32_t *at, double *respite);
                                                 /* NULL: its sums are those of a window */

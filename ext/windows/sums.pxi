@@ -160,7 +160,6 @@ cdef class Sums:
         """Let each neuron have a place of its own, because all are looked at in each window or sums last for a frame [ms]; or let
         it have one only while it has arrivals."""
         cdef size_t words = (self.p.n + 63) >> 6
-        cdef Py_ssize_t j
         cdef int k
         if dense == self.dense and frame == self.frame:
             return
@@ -187,12 +186,10 @@ cdef class Sums:
             self.pools[k].apart = self.pools[k].capacity if dense else 1
             if self.pools[k].sums != NULL:
                 memset(self.pools[k].sums, 0, 2 * self.pools[k].capacity * sizeof(Sum))
-        for j in range(self.p.n):
-            self.place[j] = <int32_t> (j % self.share) if dense or frame else 0
 
     cdef inline Sum *own(self, Py_ssize_t j) noexcept nogil:
         """The sums of a neuron that has a place of its own."""
-        return sums_of(&self.pools[j // self.share], self.place, <int32_t> j)
+        return own_sums(&self.pools[j // self.share]) + 2 * j
 
     cdef inline Accounts accounts(self, int worker) noexcept nogil:
         cdef Accounts own
@@ -322,8 +319,8 @@ cdef class Sums:
             x = counted(before_end[i], <const Neuron *> &row[0], at_time(0.0, length)) if self.resting != NULL else before_end[i]
             self.p.kernel().effects(1, &x, &target[0], self.p.coefs, self.rates_stride, self.quanta, self.same, &e)
             add_effects(1, &target[0], NULL, &weight[i], 1, &e, -1, 0, 1, self.place, &self.pools[0], self.touched, &nobody)
-        sums = sums_of(&self.pools[0], self.place, 0)
-        self.p.kernel().step(1, &j, &commit, &row[0], self.p.coefs, self.stride, self.same, &sums, 1, &window, &fails, &respite)
+        sums = &self.pools[0].sums[2 * self.place[0]]
+        self.p.kernel().step(1, &j, &commit, &row[0], self.p.coefs, self.stride, self.same, &sums, &window, &fails, &respite)
         self.place[0], self.touched[0], self.pools[0].n = 0, 0, 1
         return bool(fails), respite
 

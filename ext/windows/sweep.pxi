@@ -57,7 +57,7 @@ cdef inline uint64_t drop_exact(Worker w, Sums s, Py_ssize_t word, uint64_t bits
     cdef uint64_t held = bits & s.exact[word]
     bits ^= held
     while held:
-        drop_sum(w, s, 64 * word + lowest(held))
+        s.place[64 * word + lowest(held)] = 0
         held &= held - 1
     return bits
 
@@ -71,6 +71,9 @@ cdef inline void put_in_lots(Worker w, Sums s, Population p, Py_ssize_t word, ui
         bits &= bits - 1
         fetch_state(p, j)
         prefetch(&w.plan.seats[p.first + j])
+        if s.dense:
+            lot.sums[2 * lot.n] = own_sums(&s.pools[w.index])[j]
+            lot.sums[2 * lot.n + 1] = own_sums(&s.pools[w.index])[j + s.pools[w.index].apart]
         lot.ids[lot.n], lot.commit[lot.n] = j, commit >> (j & 63) & 1
         lot.n += 1
         if lot.n == CHUNK:
@@ -111,24 +114,14 @@ cdef void step_block(Worker w, Sums s, Population p, Py_ssize_t begin, Py_ssize_
             s.leave(j, w.plan.start)
             w.touch(p, j)
             take_exactly(w, s, j)
-        bits = s.outside[word] & own
-        if bits == 0:
-            memset(&sums[64 * word], 0, CHUNK * sizeof(Sum))
-            memset(&sums[64 * word + apart], 0, CHUNK * sizeof(Sum))
-        else:
-            clear_sums(sums + 64 * word, apart, own & ~bits)
-        put_in_lots(w, s, p, word, drop_exact(w, s, word, bits), own, lots, window)
+        put_in_lots(w, s, p, word, s.outside[word] & own & ~s.exact[word], own, lots, window)
+        memset(&sums[64 * word], 0, CHUNK * sizeof(Sum))
+        memset(&sums[64 * word + apart], 0, CHUNK * sizeof(Sum))
         s.looks[word] = 0
 
 cdef inline uint64_t neurons_of(Population p, Py_ssize_t word) noexcept nogil:
     """The bits of a word that neurons have."""
     return ~<uint64_t> 0 >> (64 - min(p.n - 64 * word, 64))
-
-cdef inline void clear_sums(Sum *sums, int64_t apart, uint64_t bits) noexcept nogil:
-    while bits:
-        memset(&sums[lowest(bits)], 0, sizeof(Sum))
-        memset(&sums[lowest(bits) + apart], 0, sizeof(Sum))
-        bits &= bits - 1
 
 cdef void come_back(Worker w, Sums s, Population p, Py_ssize_t word, bint panels) noexcept nogil:
     """Neurons that do not rest go back to their panel; their rows come to the beginning of the window in any case."""
@@ -146,6 +139,7 @@ cdef void come_back(Worker w, Sums s, Population p, Py_ssize_t word, bint panels
             s.outside[word] &= ~(<uint64_t> 1 << (j & 63))
 
 cdef void step_lot(Worker w, Sums s, Population p, Lot *lot, const Window *window) noexcept nogil:
+    cdef const Sum *sums[CHUNK]
     cdef uint8_t fails[CHUNK]
     cdef double respite[CHUNK]
     cdef Py_ssize_t k, first = w.shadows.n
@@ -153,13 +147,12 @@ cdef void step_lot(Worker w, Sums s, Population p, Lot *lot, const Window *windo
         return
     if w.engine.traced[p.index] or w.plan.proving:
         keep_rows(w, p, lot)
-    for k in range(lot.n if lot.alone == NULL else 0):
-        lot.sums[k] = sums_of(&s.pools[w.index], s.place, lot.ids[k])
-    p.kernel().step(lot.n, lot.ids, lot.commit, p.rows, p.coefs, s.stride, s.same, lot.sums, s.pools[w.index].apart, window, fails,
-                    respite)
     for k in range(lot.n):
-        if lot.alone == NULL:
-            drop_sum(w, s, lot.ids[k])
+        sums[k] = &lot.sums[2 * k] if s.dense or lot.alone != NULL else &s.pools[w.index].sums[2 * s.place[lot.ids[k]]]
+    p.kernel().step(lot.n, lot.ids, lot.commit, p.rows, p.coefs, s.stride, s.same, sums, window, fails, respite)
+    for k in range(lot.n):
+        if not s.dense and lot.alone == NULL:
+            s.place[lot.ids[k]] = 0
         if fails[k] and lot.alone != NULL:
             w.hang(lot.alone[k])
             w.exact += 1
@@ -173,12 +166,6 @@ cdef void step_lot(Worker w, Sums s, Population p, Lot *lot, const Window *windo
     if w.engine.traced[p.index] or w.plan.proving:
         shadow(w, s, p, lot, first, fails)
     lot.n = 0
-
-cdef inline void drop_sum(Worker w, Sums s, Py_ssize_t j) noexcept nogil:
-    if s.dense:
-        clear_sums(own_sums(&s.pools[w.index]) + j, s.pools[w.index].apart, 1)
-    else:
-        s.place[j] = 0
 
 # A neuron whose states are recorded goes through its arrivals one by one, in its old row; then it gets the new one. So do
 # all, to see that none spikes of those that the bound lets pass, while windows are `proving`.
