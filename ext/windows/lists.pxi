@@ -1,5 +1,10 @@
 # Growing lists, lists of arrivals in order, and logs.
 
+cdef extern from "lists.h" nogil:
+    enum:
+        PART
+    void ranks "eventsim_ranks" (int n, double *number, int64_t *less)
+
 cdef inline void prefetch_value(Values v, int64_t k) noexcept nogil:
     if v.f64 != NULL:
         prefetch(v.f64 + k * v.stride)
@@ -53,28 +58,42 @@ cdef int32_t merged(Incoming *hung, int32_t a, int32_t b) noexcept nogil:
     end[0] = a or b
     return head
 
+cdef int32_t part_in_order(Incoming *hung, int32_t *first) noexcept nogil:
+    """Take as many as PART from the beginning of a list, and sort them."""
+    cdef int32_t part[PART]
+    cdef int32_t order[PART]
+    cdef double offset[PART]
+    cdef int64_t place[PART]
+    cdef int32_t one
+    cdef int i, n = 0
+    while first[0] and n < PART:
+        part[n], offset[n], order[n] = first[0], hung[first[0] - 1].offset, 0
+        first[0] = hung[first[0] - 1].target
+        n += 1
+    ranks(n, offset, place)
+    for i in range(n):
+        one = part[i]
+        while order[place[i]]:              # those of one instant have one rank
+            if not arrives_first(&hung[order[place[i]] - 1], &hung[one - 1]):
+                one, order[place[i]] = order[place[i]], one
+            place[i] += 1
+        order[place[i]] = one
+    one = 0
+    for i in range(n - 1, -1, -1):
+        hung[order[i] - 1].target, one = one, order[i]
+    return one
+
 cdef int32_t in_order(Incoming *hung, int32_t first) noexcept nogil:
-    """A list of arrivals, sorted: parts of it by insertion, which are merged as 1, 2, 4 ... have come together. Of equal ones the
+    """A list of arrivals, sorted: parts of it at once, which are merged as 1, 2, 4 ... have come together. Of equal ones the
     last of the list is first: it was hung first."""
     cdef int32_t run[48]
-    cdef int32_t part[PART]
     cdef int32_t one
     cdef int i, k, n = 0
     if first == 0 or hung[first - 1].target == 0:
         return first
     while first:
+        one = part_in_order(hung, &first)
         i = 0
-        while first and i < PART:
-            k = i
-            while k > 0 and not arrives_first(&hung[part[k - 1] - 1], &hung[first - 1]):
-                part[k] = part[k - 1]
-                k -= 1
-            part[k], first = first, hung[first - 1].target
-            i += 1
-        one = 0
-        while i > 0:
-            i -= 1
-            hung[part[i] - 1].target, one = one, part[i]
         while i < n and run[i]:
             one = merged(hung, run[i], one)
             run[i] = 0

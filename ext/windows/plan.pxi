@@ -28,7 +28,6 @@ cdef extern from "<stdlib.h>" nogil:
 
 cdef enum:
     SLOTS = 1024                # windows a wheel reaches ahead; what is due later is filed near its end, and again from there
-    PART = 16                   # arrivals that are sorted by insertion
     SPARES = 64                 # emptied lists whose memory is kept for others
     AHEAD = 8                   # neurons ahead for which memory is fetched
     TOGETHER = 16               # synapses of a row for which memory is fetched
