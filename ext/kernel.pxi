@@ -40,7 +40,7 @@ cdef extern from "sums.h" nogil:
         int64_t (*settle)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
                           int same, const Accounts *own, const Window *window, Outlook *outlook, int32_t *at,
                           double *respite) noexcept nogil
-        void (*panel)(int64_t n, Panel *panels, const double *rows, int64_t stride, int same, const Sum *sums, int64_t apart,
+        void (*panel)(int64_t n, Panel *panels, const double *rows, int64_t stride, int same, Sum *sums, int64_t apart,
                       const Window *window, uint64_t *fails) noexcept nogil
         void (*enter)(Panel *panel, int l, const double *row) noexcept nogil
         void (*leave)(const Panel *panel, int l, double *row) noexcept nogil

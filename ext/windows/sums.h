@@ -497,7 +497,7 @@ INLINE void empty_sum(const Accounts *own, int32_t j, int64_t credit)
 /* ---- the same for populations of which all neurons are taken through every window
  *
  * The states of CHUNK neurons lie side by side in a panel, all at the beginning of the window. Those that may spike in it fail
- * and stay as they are; what becomes of neurons that live elsewhere is of no meaning. None of them rests.
+ * and stay as they are; what becomes of neurons that live elsewhere is of no meaning. None of them rests. All sums are emptied.
  */
 typedef struct { double u[CHUNK], ex[CHUNK], in[CHUNK], I_e[CHUNK]; } Panel;
 
@@ -514,7 +514,7 @@ INLINE double in_doubles(int64_t sum)
 
 #define PANEL(MODEL, NEURON, ROW)                                                                                      \
     INLINE void MODEL##_panels(int64_t n, Panel *panels, const double *rows, int64_t stride, int same,                 \
-                               const Sum *sums, int64_t apart, const Window *window, uint64_t *fails)                  \
+                               Sum *sums, int64_t apart, const Window *window, uint64_t *fails)                        \
     {                                                                                                                  \
         const double q_0 = window->quantum[0], q_1 = window->quantum[1];                                               \
         Lane length;                                                                                                   \
@@ -538,6 +538,8 @@ INLINE double in_doubles(int64_t sum)
                 x.M_in[l] = q_0 * in_doubles(sums[apart + i + l].membrane);                                            \
                 x.S_in[l] = q_1 * in_doubles(sums[apart + i + l].current);                                             \
             }                                                                                                          \
+            memset(&sums[i], 0, LANES_AT_ONCE * sizeof(Sum));                                                          \
+            memset(&sums[apart + i], 0, LANES_AT_ONCE * sizeof(Sum));                                                  \
             EACH_LANE(l) {                                                                                             \
                 x.u[l] = panel->u[k + l];                                                                              \
                 x.ex[l] = panel->ex[k + l];                                                                            \
@@ -563,7 +565,7 @@ INLINE double in_doubles(int64_t sum)
         }                                                                                                              \
     }                                                                                                                  \
     LANES void eventsim_##MODEL##_panel(int64_t n, Panel *panels, const double *rows, int64_t stride, int same,        \
-                                        const Sum *sums, int64_t apart, const Window *window, uint64_t *fails)         \
+                                        Sum *sums, int64_t apart, const Window *window, uint64_t *fails)               \
     {                                                                                                                  \
         if (same)                               /* spelt out, each a loop of its own */                                \
             MODEL##_panels(n, panels, rows, stride, 1, sums, apart, window, fails);                                    \
@@ -970,7 +972,7 @@ typedef struct {
     int64_t (*settle)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
                       int same, const Accounts *own, const Window *window, Outlook *outlook, int32_t *at, double *respite);
                                                 /* NULL: its sums are those of a window */
-    void (*panel)(int64_t n, Panel *panels, const double *rows, int64_t stride, int same, const Sum *sums, int64_t apart,
+    void (*panel)(int64_t n, Panel *panels, const double *rows, int64_t stride, int same, Sum *sums, int64_t apart,
                   const Window *window, uint64_t *fails);   /* and what belongs to it; NULL: its neurons live in rows */
     void (*enter)(Panel *panel, int l, const double *row);
     void (*leave)(const Panel *panel, int l, double *row);

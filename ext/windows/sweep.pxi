@@ -102,22 +102,23 @@ cdef void step_block(Worker w, Sums s, Population p, Py_ssize_t begin, Py_ssize_
     for word in range(begin, end):
         if s.outside[word]:
             come_back(w, s, p, word, panels)
-    if panels:
-        p.kernel().panel(min(64 * end, p.n) - 64 * begin, s.panels + begin, p.coefs + s.stride * 64 * begin, s.stride, s.same,
-                         sums + 64 * begin, apart, window, fails)
-    for word in range(begin, end):
         own = neurons_of(p, word)
-        bits = (fails[word - begin] | s.exact[word]) & own & ~s.outside[word] if panels else 0
+        put_in_lots(w, s, p, word, s.outside[word] & own & ~s.exact[word], own, lots, window)
+        s.looks[word] = 0
+    if not panels:
+        memset(&sums[64 * begin], 0, 64 * (end - begin) * sizeof(Sum))
+        memset(&sums[64 * begin + apart], 0, 64 * (end - begin) * sizeof(Sum))
+        return
+    p.kernel().panel(min(64 * end, p.n) - 64 * begin, s.panels + begin, p.coefs + s.stride * 64 * begin, s.stride, s.same,
+                     sums + 64 * begin, apart, window, fails)
+    for word in range(begin, end):
+        bits = (fails[word - begin] | s.exact[word]) & neurons_of(p, word) & ~s.outside[word]
         while bits:
             j = 64 * word + lowest(bits)
             bits &= bits - 1
             s.leave(j, w.plan.start)
             w.touch(p, j)
             take_exactly(w, s, j)
-        put_in_lots(w, s, p, word, s.outside[word] & own & ~s.exact[word], own, lots, window)
-        memset(&sums[64 * word], 0, CHUNK * sizeof(Sum))
-        memset(&sums[64 * word + apart], 0, CHUNK * sizeof(Sum))
-        s.looks[word] = 0
 
 cdef inline uint64_t neurons_of(Population p, Py_ssize_t word) noexcept nogil:
     """The bits of a word that neurons have."""
