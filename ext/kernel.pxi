@@ -19,6 +19,15 @@ cdef extern from "sums.h" nogil:
         const uint64_t *bits
         int64_t n
         int32_t at[64]
+    int64_t add_effects "eventsim_add" (int64_t n, const int32_t *target, const float *f32, const double *f64, int64_t stride,
+                                        const Effects *e, int64_t one, int32_t lo, int32_t hi, int32_t *place, Pool *pool,
+                                        uint64_t *touched, Resting *resting)
+    Sum *own_sums(const Pool *pool)
+    void subtract_effects "eventsim_subtract" (int64_t n, const double *weight, const Effects *e, Sum *sums)
+    int64_t find "eventsim_find" (int64_t n, const int32_t *target, const uint64_t *bits, int32_t *at)
+    int reserve "eventsim_reserve" (Pool *pool, int64_t more)
+
+cdef extern from "steps.h" nogil:
     ctypedef struct Window:
         double epoch, offset, length, end_epoch, end_offset
         double quantum[2]
@@ -37,6 +46,8 @@ cdef extern from "sums.h" nogil:
                         const double *quantum, int same, Effects *e) noexcept nogil
         void (*step)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
                      int same, const Sum *const *sums, const Window *window, uint8_t *fails, double *respite) noexcept nogil
+        void (*alone)(int64_t n, const int32_t *ids, const double *offset, const double *weight, double *neurons, const double *rows,
+                      int64_t stride, int same, const Window *window, uint8_t *fails, double *respite) noexcept nogil
         int64_t (*settle)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
                           int same, const Accounts *own, const Window *window, Outlook *outlook, int32_t *at,
                           double *respite) noexcept nogil
@@ -45,18 +56,7 @@ cdef extern from "sums.h" nogil:
         void (*enter)(Panel *panel, int l, const double *row) noexcept nogil
         void (*leave)(const Panel *panel, int l, double *row) noexcept nogil
         int rates, coefficients, freezes
-    const Kernel lif_kernel "eventsim_lif_kernel"
-    const Kernel delta_kernel "eventsim_delta_kernel"
-    const Kernel fly_kernel "eventsim_fly_kernel"
-    int64_t add_effects "eventsim_add" (int64_t n, const int32_t *target, const float *f32, const double *f64, int64_t stride,
-                                        const Effects *e, int64_t one, int32_t lo, int32_t hi, int32_t *place, Pool *pool,
-                                        uint64_t *touched, Resting *resting)
-    Sum *own_sums(const Pool *pool)
     void empty_sum(const Accounts *own, int32_t j, int64_t credit)
-    void subtract_effects "eventsim_subtract" (int64_t n, const double *weight, const Effects *e, Sum *sums)
-    void alone "eventsim_alone" (int64_t n, const double *weight, const Effects *e, Sum *sums)
-    int64_t find "eventsim_find" (int64_t n, const int32_t *target, const uint64_t *bits, int32_t *at)
-    int reserve "eventsim_reserve" (Pool *pool, int64_t more)
 
 cdef extern from "drives.h" nogil:
     enum:

@@ -64,15 +64,19 @@ cdef inline double certified_wait(double g, double a, Drive drive) noexcept nogi
         wait = max(wait, -d / drive.rate if a == 0.0 else log1p(-a * d / drive.rate) / a)
     return wait
 
-# u' = -a u + J(t), and J never exceeds the number given here. Then u' is at most J - a u(0) while u >= u(0), and u no higher
-# than J/a or u(0): without square roots or logarithms (proof in docs/windows.md). The margins are many times the rounding of
-# both sides.
-cdef inline double certain_respite(double J, double u, double a, double c) noexcept nogil:
+# u' = -a u + J(t), and J never exceeds a steady drive and one that fades at a rate or faster. Then u' is at most J(0) - a u(0) while
+# u >= u(0), and u no higher than J(0)/a or u(0); and what fades adds no more to what there is without it than its integral, or what it
+# would if it did not fade: no square roots or logarithms (proof in docs/windows.md). Margins are many times the rounding.
+cdef inline double certain_respite(double fading, double rate, double steady, double u, double a, double c) noexcept nogil:
     """A lower bound of the time until u < c reaches c; 0: ask precisely."""
-    cdef double wait
+    cdef double wait, top, J = fading + steady
     if not u < c or not isfinite(J):
         return 0.0
     if c == INFINITY or J < a * c - MARGIN * (fabs(J) + a * fabs(c)):
+        return INFINITY
+    top = max(u, 0.0)
+    if (fading < ((c - top) - MARGIN * (fabs(c) + top)) * max(a, rate) and (
+            steady <= 0.0 or a * fading < ((a * c - steady) - MARGIN * (a * fabs(c) + steady)) * max(a, rate))):
         return INFINITY
     wait = (1.0 - MARGIN) * (c - u) / ((J - a * u) + MARGIN * (fabs(J) + a * fabs(u)))
     return wait if wait > 0.0 else 0.0

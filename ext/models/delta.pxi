@@ -1,5 +1,8 @@
 # Leaky integrate-and-fire whose membrane jumps at arrivals.
 
+cdef extern from "models/delta.h" nogil:
+    const Kernel delta_kernel "eventsim_delta_kernel"
+
 cdef struct DeltaState:
     Neuron head
     double u, I_e                       # u = V_m - E_L [mV], injected current [pA]
@@ -67,7 +70,7 @@ cdef class DeltaPopulation(Population):
     cdef double respite(self, const Neuron *n, const double *q) noexcept nogil:
         cdef const DeltaState *s = <const DeltaState *> n
         cdef const DeltaCoef *p = <const DeltaCoef *> q
-        return 0.0 if self.mode == EDGE else certain_respite(p.k * s.I_e, s.u, p.a, p.c)
+        return 0.0 if self.mode == EDGE else certain_respite(0.0, 0.0, p.k * s.I_e, s.u, p.a, p.c)
 
     cdef const Kernel *kernel(self) noexcept nogil:
         return &delta_kernel if self.mode != EDGE else NULL

@@ -1,5 +1,8 @@
 # The leaky integrate-and-fire of the whole-brain fly model: one current, cleared at the spike, frozen while refractory.
 
+cdef extern from "models/fly.h" nogil:
+    const Kernel fly_kernel "eventsim_fly_kernel"
+
 cdef struct FlyState:
     Neuron head
     double u, g                         # V_m - E_L, synaptic drive [mV]
@@ -80,7 +83,7 @@ cdef class FlyPopulation(Population):
     cdef double respite(self, const Neuron *n, const double *q) noexcept nogil:
         cdef const FlyState *s = <const FlyState *> n
         cdef const FlyCoef *p = <const FlyCoef *> q
-        return certain_respite(p.a * max(s.g, 0.0), s.u, p.a, p.c) if isfinite(s.g) else 0.0
+        return certain_respite(p.a * max(s.g, 0.0), p.b, 0.0, s.u, p.a, p.c) if isfinite(s.g) else 0.0
 
     cdef const Kernel *kernel(self) noexcept nogil:
         return &fly_kernel

@@ -1,5 +1,8 @@
 # Leaky integrate-and-fire with two exponential synaptic currents; its limits without leak and without threshold.
 
+cdef extern from "models/lif.h" nogil:
+    const Kernel lif_kernel "eventsim_lif_kernel"
+
 cdef struct LIFState:
     Neuron head
     double u, I_ex, I_in, I_e           # u = V_m - E_L [mV], currents [pA]
@@ -104,7 +107,7 @@ cdef class LIFPopulation(Population):
             return 0.0
         if p.b_in <= p.b_ex and s.I_ex >= 0.0:
             most = max(s.I_ex + s.I_in, 0.0)
-        return certain_respite(p.k * (most + s.I_e), s.u, p.a, p.c)
+        return certain_respite(p.k * most, min(p.b_ex, p.b_in), p.k * s.I_e, s.u, p.a, p.c)
 
     cdef const Kernel *kernel(self) noexcept nogil:
         return &lif_kernel if self.mode != EDGE else NULL

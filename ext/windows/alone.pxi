@@ -1,8 +1,6 @@
-# In a quiet network nearly every arrival is the only one at its neuron in a window. It needs no sum that others can find: when
-# all arrivals are there, but none has been added up, it is known who gets more than one; all others are taken to the end of the
-# window as their letters are read. They cost a letter and a state, and neither a place nor a sum.
-#
-# What happens to them has the bits of a sum with one term.
+# In a quiet network nearly every arrival is the only one at its neuron in a window. It needs no sum: when all arrivals are there, but
+# none has been added up, it is known who gets more than one. All others take theirs as their letters are read, at its time. They
+# cost a letter and a state, and neither a place nor a sum.
 
 cdef void announce(Worker w, const Bag *mail, int32_t rank) noexcept nogil:
     """Note which neurons get an arrival, and which get more."""
@@ -25,16 +23,15 @@ cdef inline bint is_alone(const uint64_t *marks, Py_ssize_t j) noexcept nogil:
 cdef inline void add_alone(Worker w, Sums s, Population p, Incoming *arrival) noexcept nogil:
     """File an arrival among those of its kind: when a lot is full its neurons are fetched, and the lot before is taken on."""
     cdef Lone *lone = &s.lone[2 * w.index]
-    cdef Py_ssize_t j = arrival.target, n = lone.all.n
+    cdef Py_ssize_t j = arrival.target, n = lone.n
     fetch_state(p, j)
     s.looks[j >> 6] &= ~(<uint64_t> 1 << (j & 63))
-    lone.all.x[n] = max(w.end_offset - arrival.offset, 0.0)
-    lone.all.weight[n], lone.all.target[n], lone.arrival[n] = arrival.w, arrival.target, arrival
-    lone.all.n += 1
-    if lone.all.n == CHUNK:
+    lone.ids[n], lone.offset[n], lone.weight[n], lone.arrival[n] = arrival.target, arrival.offset, arrival.w, arrival
+    lone.n += 1
+    if lone.n == CHUNK:
         step_alone(w, s, p, lone + 1)
         lone[1] = lone[0]
-        lone.all.n = 0
+        lone.n = 0
 
 cdef void step_lonely(Worker w) noexcept nogil:
     """Take those on that are left."""
@@ -48,17 +45,27 @@ cdef inline void step_both(Worker w, Sums s, Population p) noexcept nogil:
     step_alone(w, s, p, &s.lone[2 * w.index])
 
 cdef void step_alone(Worker w, Sums s, Population p, Lone *lone) noexcept nogil:
-    """Take neurons with one arrival each to the end of the window, but for those that may spike."""
-    cdef Lot lot
+    """Let neurons take the one arrival each has in the window, but for those that may spike in it."""
     cdef Window window
-    cdef Effects e
-    cdef Py_ssize_t k
-    if lone.all.n == 0:
+    cdef uint8_t fails[CHUNK]
+    cdef uint8_t commit[CHUNK]
+    cdef double respite[CHUNK]
+    cdef Py_ssize_t k, first = w.shadows.n
+    cdef bint watching = w.engine.traced[p.index] or w.plan.proving
+    if lone.n == 0:
         return
     window = window_of(w, s)
-    effects_of(w, p, s, &lone.all, &e)
-    alone(lone.all.n, lone.all.weight, &e, lot.sums)
-    for k in range(lone.all.n):
-        lot.ids[k], lot.commit[k] = lone.all.target[k], True
-    lot.n, lot.alone, lone.all.n = lone.all.n, lone.arrival, 0
-    step_lot(w, s, p, &lot, &window)
+    if watching:
+        memset(commit, 1, CHUNK)
+        keep_rows(w, p, lone.n, lone.ids, commit)
+    p.kernel().alone(lone.n, lone.ids, lone.offset, lone.weight, p.rows, p.coefs, s.stride, s.same, &window, fails, respite)
+    for k in range(lone.n):
+        if fails[k]:
+            w.hang(lone.arrival[k])
+            w.exact += 1
+        else:
+            look_after(w, p, lone.ids[k], respite[k])
+            s.note_released(lone.ids[k], w.plan.limit)
+    if watching:
+        shadow(w, s, p, lone.n, lone.ids, commit, lone.arrival, first, fails)
+    lone.n = 0

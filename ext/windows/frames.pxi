@@ -1,7 +1,7 @@
 # Sums that last for a frame of several windows: neurons are taken on when they have used up their credit, and when it ends.
 #
 # Where windows are short, because delays are, a neuron gets an arrival in few of them. Then it is not taken to the end of each of
-# these, but gets a credit once a frame: so much excitation it can take before it might come near its threshold (sums.h: SETTLE).
+# these, but gets a credit once a frame: so much excitation it can take before it might come near its threshold (steps.h: SETTLE).
 
 cdef inline double end_of_frame(Sums s, Time start) noexcept nogil:
     """Where the frame ends that a window belongs to [ms]; frames are whole milliseconds and begin with multiples of their length."""
@@ -38,7 +38,6 @@ cdef void settle_all(Worker w, Sums s, Population p) noexcept nogil:
     cdef bint over = w.left[p.index] == 0.0, watching = s.reached == s.touched
     window.left, window.frame = w.left[p.index], s.frame
     lots[0].n = lots[1].n = 0
-    lots[0].alone = lots[1].alone = NULL
     if over:
         frame.waited_for = False
     for word in range(s.first_word(w.index), s.first_word(w.index + 1)):

@@ -99,7 +99,10 @@ cdef struct Segment:            # of a row: synapses that are reached at one tim
     int32_t projection
 
 cdef struct Lone:               # neurons of one population with one arrival each
-    Arrivals all
+    Py_ssize_t n
+    int32_t ids[CHUNK]
+    double offset[CHUNK]        # [ms], of its time
+    double weight[CHUNK]
     Incoming *arrival[CHUNK]
 
 cdef struct Shadow:             # what a neuron that is watched was like before the window,
@@ -137,8 +140,7 @@ cdef struct Lot:                # of neurons
     Py_ssize_t n
     int32_t ids[CHUNK]
     uint8_t commit[CHUNK]       # is there anything to commit, or is it only a look?
-    Sum sums[2 * CHUNK]         # of excitation and of inhibition, where these stand apart or nowhere else
-    Incoming **alone            # the only arrival of each; NULL: these are found among all others
+    Sum sums[2 * CHUNK]         # of excitation and of inhibition, where these stand apart
 
 cdef struct Bag:                # a growing array
     char *data

@@ -156,6 +156,11 @@ cdef class Sums:
         elif self.resting != NULL:
             self.resting[j >> 6] &= ~bit
 
+    cdef inline void note_released(self, Py_ssize_t j, Time now) noexcept nogil:
+        """The same of a neuron that has not spiked."""
+        if self.resting != NULL and self.resting[j >> 6] >> (j & 63) & 1:
+            self.note_rest(j, now)
+
     def set_places(self, bint dense, double frame=0.0):
         """Let each neuron have a place of its own, because all are looked at in each window or sums last for a frame [ms]; or let
         it have one only while it has arrivals."""

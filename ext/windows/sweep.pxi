@@ -31,7 +31,6 @@ cdef void step_all(Worker w, Sums s, Population p) noexcept nogil:
     cdef Py_ssize_t begin = s.first_word(w.index), end = s.first_word(w.index + 1)
     cdef uint64_t touched, bits
     lots[0].n = lots[1].n = 0
-    lots[0].alone = lots[1].alone = NULL
     if s.dense:
         for word from begin <= word < end by BLOCK:
             step_block(w, s, p, word, min(word + BLOCK, end), lots, &window)
@@ -144,60 +143,59 @@ cdef void step_lot(Worker w, Sums s, Population p, Lot *lot, const Window *windo
     cdef uint8_t fails[CHUNK]
     cdef double respite[CHUNK]
     cdef Py_ssize_t k, first = w.shadows.n
+    cdef bint watching = w.engine.traced[p.index] or w.plan.proving
     if lot.n == 0:
         return
-    if w.engine.traced[p.index] or w.plan.proving:
-        keep_rows(w, p, lot)
+    if watching:
+        keep_rows(w, p, lot.n, lot.ids, lot.commit)
     for k in range(lot.n):
-        sums[k] = &lot.sums[2 * k] if s.dense or lot.alone != NULL else &s.pools[w.index].sums[2 * s.place[lot.ids[k]]]
+        sums[k] = &lot.sums[2 * k] if s.dense else &s.pools[w.index].sums[2 * s.place[lot.ids[k]]]
     p.kernel().step(lot.n, lot.ids, lot.commit, p.rows, p.coefs, s.stride, s.same, sums, window, fails, respite)
     for k in range(lot.n):
-        if not s.dense and lot.alone == NULL:
+        if not s.dense:
             s.place[lot.ids[k]] = 0
-        if fails[k] and lot.alone != NULL:
-            w.hang(lot.alone[k])
-            w.exact += 1
-        elif fails[k]:
+        if fails[k]:
             live_later(w, s, p, lot.ids[k], lot.commit[k])
         else:
             if not s.dense:                     # else it is looked at in every window
                 look_after(w, p, lot.ids[k], respite[k])
-            if s.resting != NULL and s.resting[lot.ids[k] >> 6] >> (lot.ids[k] & 63) & 1:
-                s.note_rest(lot.ids[k], w.plan.limit)
-    if w.engine.traced[p.index] or w.plan.proving:
-        shadow(w, s, p, lot, first, fails)
+            s.note_released(lot.ids[k], w.plan.limit)
+    if watching:
+        shadow(w, s, p, lot.n, lot.ids, lot.commit, NULL, first, fails)
     lot.n = 0
 
 # A neuron whose states are recorded goes through its arrivals one by one, in its old row; then it gets the new one. So do
 # all, to see that none spikes of those that the bound lets pass, while windows are `proving`.
 
-cdef inline bint is_watched(Worker w, Population p, const Lot *lot, Py_ssize_t k) noexcept nogil:
-    return w.plan.proving or (lot.commit[k] and w.watch[p.first + lot.ids[k]] & WATCH_STATE)
+cdef inline bint is_watched(Worker w, Population p, Py_ssize_t j, bint commit) noexcept nogil:
+    return w.plan.proving or (commit and w.watch[p.first + j] & WATCH_STATE)
 
-cdef void keep_rows(Worker w, Population p, const Lot *lot) noexcept nogil:
+cdef void keep_rows(Worker w, Population p, Py_ssize_t n, const int32_t *ids, const uint8_t *commit) noexcept nogil:
     cdef Py_ssize_t k
     cdef Shadow *copy
-    for k in range(lot.n):
-        if is_watched(w, p, lot, k):
+    for k in range(n):
+        if is_watched(w, p, ids[k], commit[k]):
             copy = <Shadow *> w.add(&w.shadows, sizeof(Shadow))
             if copy != NULL:
-                memcpy(copy.row, p.row(lot.ids[k]), p.width * sizeof(double))
+                memcpy(copy.row, p.row(ids[k]), p.width * sizeof(double))
 
-cdef void shadow(Worker w, Sums s, Population p, const Lot *lot, Py_ssize_t row, const uint8_t *fails) noexcept nogil:
+cdef void shadow(Worker w, Sums s, Population p, Py_ssize_t n, const int32_t *ids, const uint8_t *commit, Incoming **alone,
+                 Py_ssize_t row, const uint8_t *fails) noexcept nogil:
+    """alone: the only arrival of each; NULL: these are found among all others."""
     cdef Py_ssize_t k
     cdef Touch *touch
-    for k in range(lot.n):
-        if is_watched(w, p, lot, k) and w.code == REACHED:
+    for k in range(n):
+        if is_watched(w, p, ids[k], commit[k]) and w.code == REACHED:
             row += 1
-            touch = NULL if fails[k] else w.touch(p, lot.ids[k])
+            touch = NULL if fails[k] else w.touch(p, ids[k])
             if touch != NULL:
                 touch.shadow = row
                 w.shadowed += 1
-            if touch != NULL and lot.alone != NULL:
-                w.hang(lot.alone[k])
+            if touch != NULL and alone != NULL:
+                w.hang(alone[k])
             elif touch != NULL:
                 w.recollecting = True
-                s.exact[lot.ids[k] >> 6] |= <uint64_t> 1 << (lot.ids[k] & 63)
+                s.exact[ids[k] >> 6] |= <uint64_t> 1 << (ids[k] & 63)
 
 cdef inline void look_after(Worker w, Population p, Py_ssize_t j, double respite) noexcept nogil:
     """As `watch_out`, of a neuron that will certainly not spike for so long after the end of the window."""
