@@ -123,6 +123,12 @@ MUTATIONS = [
     Mutation("frames begin anew with each run", "ext/windows/windows.pxi", "                if frame == s.frame:\n", "                if False:\n", WINDOWS),
     Mutation("second arrival at a neuron not announced", "ext/windows/alone.pxi", "marks[1] |= marks[0] & bit", "pass", WINDOWS),
     Mutation("neuron with one arrival looked at twice", "ext/windows/alone.pxi", "    s.looks[j >> 6] &= ~(<uint64_t> 1 << (j & 63))\n", "", WINDOWS),
+    Mutation("neuron with one arrival that may have spiked before", "ext/windows/steps.h", "calm(&x, l) ? 1.0 : 0.0;", "1.0;", WINDOWS),
+    Mutation("neuron with one arrival that is released after it", "ext/models/lif.h", " & !((x->rest[l] > 0.0) & (x->after[l] < left[l])) ?", " ?", WINDOWS),
+    Mutation("calm neurons whatever is injected", "ext/windows/steps.h", "((push <= 0.0) | (x->a[l]", "(1 | (x->a[l]", WINDOWS),
+    Mutation("calm as if all currents faded as the fastest", "ext/models/lif.h", "x->b_in[l] < x->b_ex[l] ? x->b_in[l] : x->b_ex[l];", "larger(x->b_in[l], x->b_ex[l]);", WINDOWS),
+    Mutation("bound of one neuron whatever is injected", "ext/solver.pxi", "steady <= 0.0 or a * fading", "True or a * fading", WINDOWS),
+    Mutation("panels keep the inhibition they have read", "ext/windows/steps.h", "memset(&sums[apart + i], 0, LANES_AT_ONCE * sizeof(Sum));", "", WINDOWS),
 ]
 
 

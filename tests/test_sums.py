@@ -597,6 +597,39 @@ def test_what_passes_the_bound_stays_below_threshold(model, data):
         assert then[0, HEAD] < c * (1.0 + 2.0**-50)  # there may be less than an ulp between them
 
 
+@pytest.mark.parametrize("model", ["LIF", "DeltaLIF", "FlyLIF"])
+@given(data=st.data(), wait=st.sampled_from([0.0, 2.0, 40.0]), free=st.sampled_from([0.0, 0.3, 1.0, 1.7]))
+def test_a_neuron_that_takes_its_only_arrival_stays_below_threshold(model, data, wait, free):
+    """From its last state on, perhaps long ago, until the window ends and as long as it says."""
+    core, row, arrival, weight, length = data.draw(neurons(model))
+    assume(len(arrival) and arrival[0] < length)
+    t, w = float(arrival[0]), float(weight[0])
+    row[2:4] = divmod(wait + free * length if free else 0.0, 1.0)  # released then
+    sums = _core.Sums(core, 1, 1)
+    sums.set_quanta(1.0, length)
+    after = row.copy()
+    fails, respite = sums.alone(after, wait, t, w, length)
+    if fails:
+        np.testing.assert_array_equal(after, row)
+        return
+    c = core.coef[0, 4 if model == "LIF" else 2]
+    slot = {"LIF": 1 if w >= 0 else 2, "DeltaLIF": 0, "FlyLIF": 1}[model]
+
+    def check(row, times):
+        rows = np.repeat(row[None], len(times), 0)
+        core.evolve(rows, np.zeros(len(times), np.int64), np.array([[*divmod(t, 1.0)] for t in times]))
+        assert np.all(rows[:, HEAD] < c * (1.0 + 2.0**-50))  # there may be less than an ulp between them
+        return rows[-1]
+
+    here = check(row, np.linspace(0.0, 1.0, 40) * (wait + t))
+    if model != "DeltaLIF" or tuple(row[2:4]) <= divmod(wait + t, 1.0):
+        here[HEAD + slot] += w
+    scale = 1.0 + np.abs(here[HEAD:]).max() + np.abs(row[HEAD:]).max()
+    np.testing.assert_allclose(after[HEAD:], here[HEAD:], rtol=0, atol=1e-12 * scale)
+    assert after[0] == wait and after[1] == t
+    check(after, wait + t + np.linspace(0.0, 1.0, 40) * (length - t + min(respite, 50.0)))
+
+
 def test_the_bound_is_useful():
     """Few windows are lived through, and they are fewer the shorter the windows: deterministic counters."""
     sim = windowed(brunel.build(0.1), record_spikes=False)

@@ -329,6 +329,22 @@ cdef class Sums:
         self.place[0], self.touched[0], self.pools[0].n = 0, 0, 1
         return bool(fails), respite
 
+    def alone(self, double[::1] row, double epoch, double offset, double weight, double length):
+        """What a window of `length` [ms] that begins at `epoch` makes of a neuron with parameters 0 and one arrival: for tests.
+
+        Returns
+        -------
+        as `take`
+        """
+        cdef int32_t j = 0
+        cdef uint8_t fails = 0
+        cdef double respite = 0.0
+        cdef Window window
+        window.epoch, window.offset, window.length = epoch, 0.0, length
+        window.end_epoch, window.end_offset = epoch + floor(length), length - floor(length)
+        self.p.kernel().alone(1, &j, &offset, &weight, &row[0], self.p.coefs, self.stride, self.same, &window, &fails, &respite)
+        return bool(fails), respite
+
     def settle(self, double[::1] row, const double[::1] before_end, const double[::1] weight, double length, double left):
         """What a window of `length` [ms] makes of a neuron with parameters 0, whose frame begins at 0 and lasts `left` longer than
         the window, if it has got arrivals `before_end` of the frame since: for tests.
