@@ -31,6 +31,12 @@ INLINE int64_t lane_whole(double x)     /* to the nearest whole number; |x| < 2^
     return bits - origin;
 }
 
+INLINE double lane_round(double x)      /* the same as a number */
+{
+    const double magic = 6755399441055744.0;
+    return (x + magic) - magic;
+}
+
 /* x <= 0: scale * (1 + p) = exp(x) */
 INLINE double exp_parts(double x, double *scale)
 {

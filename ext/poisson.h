@@ -11,6 +11,9 @@
  *
  * When the rate changes a new law holds: its events are drawn anew, with other random numbers, and only those that lie in its
  * time count. (Steps change the law, and so does a rate that is set between runs.)
+ *
+ * On a grid, an approximation, an event happens at the end of the step its own time lies in. Cells are then steps, or halves or
+ * doubles of them; where a cell is a step, as it is where many events are expected, its number is all that need be drawn.
  */
 #ifndef EVENTSIM_POISSON_H
 #define EVENTSIM_POISSON_H
@@ -62,17 +65,21 @@ INLINE double lane_unit(uint64_t word)
 }
 
 typedef struct {
-    double length, mean;                /* [ms], a power of two; events expected */
+    double length, mean;                /* [ms], events expected */
+    double steps;                       /* a power of two: how many milliseconds long it is, or steps of the grid */
 } Cells;
 
-/* from the mean interval [ms]; inf: no events */
-static inline Cells eventsim_poisson_cells(double interval)
+/* from the mean interval [ms], inf: no events; and the grid [ms], 0: none. (Longer cells than these would overflow.) */
+static inline Cells eventsim_poisson_cells(double interval, double grid)
 {
-    Cells cells = {1.0, 0.0};
+    const double unit = grid > 0.0 ? grid : 1.0;
+    Cells cells = {unit, 0.0, 1.0};
     int exponent;
-    const double fraction = frexp(interval, &exponent);
-    if (interval < 1e250) {              /* (longer cells would overflow) */
-        cells.length = ldexp(1.0, fraction < 2.0 / 3.0 ? exponent : exponent + 1);
+    const double fraction = frexp(interval / unit, &exponent);
+    if (interval < 1e250) {
+        if (!(grid > 0.0 && grid >= 0.75 * interval && grid <= 3.0 * interval))
+            cells.steps = ldexp(1.0, fraction < 2.0 / 3.0 ? exponent : exponent + 1);
+        cells.length = unit * cells.steps;
         cells.mean = cells.length / interval;
     }
     return cells;
@@ -89,19 +96,26 @@ static inline void eventsim_poisson_levels(double mean, int n, double *level)
     }
 }
 
-/* the events of a cell, in the order of their words, as parts of its length; returns how many */
-static inline int eventsim_poisson_cell(uint64_t seed, uint64_t id, uint64_t law, double mean, double cell, double *place)
+/* a Poisson number by inversion */
+static inline int eventsim_poisson_number(double u, double mean)
 {
-    double level[MOST], u;
-    uint64_t word[WORDS];
-    int n = 0, i;
-    poisson_words(seed, id, law, lane_whole(cell), 0, word);
-    u = lane_unit(word[0]);
+    double level[MOST];
+    int n = 0;
     eventsim_poisson_levels(mean, WORDS, level);
     if (u >= level[WORDS - 1])
         eventsim_poisson_levels(mean, MOST, level);
     while (n < MOST && u >= level[n])
         n++;
+    return n;
+}
+
+/* the events of a cell, in the order of their words, as parts of its length; returns how many */
+static inline int eventsim_poisson_cell(uint64_t seed, uint64_t id, uint64_t law, double mean, double cell, double *place)
+{
+    uint64_t word[WORDS];
+    int n, i;
+    poisson_words(seed, id, law, lane_whole(cell), 0, word);
+    n = eventsim_poisson_number(lane_unit(word[0]), mean);
     for (i = 0; i < n; i++) {
         if ((i + 1) % WORDS == 0)
             poisson_words(seed, id, law, lane_whole(cell), (uint64_t)(i + 1) / WORDS, word);
@@ -124,12 +138,11 @@ INLINE double lane_place(double place, double length)
     return floor(place * (length * 0x1p53)) * 0x1p-53;
 }
 
-/* (a cell longer than a millisecond begins with one) */
 INLINE double lane_time(double begin, double place, double length, double *epoch)
 {
-    const double after = lane_place(place, length), whole = floor(after);
-    *epoch += whole;
-    return begin + (after - whole);
+    const double after = lane_place(place, length), whole = floor(after), sum = begin + (after - whole), carry = sum >= 1.0 ? 1.0 : 0.0;
+    *epoch += whole + carry;
+    return sum - carry;
 }
 
 static inline void eventsim_poisson_time(double cell, double place, double length, double *epoch, double *offset)
@@ -159,12 +172,28 @@ INLINE double lane_multiple(double t, double grid)
     return k + (k * grid < t ? 1.0 : 0.0);
 }
 
-/* Put a time off to the next multiple of grid; 0: leave it. */
-INLINE void lane_put_off(double *epoch, double *offset, double grid)
+/* Points of a grid: the time of the k-th; */
+INLINE void lane_point(double k, double grid, double *epoch, double *offset)
 {
-    const double point = lane_multiple(*epoch + *offset, grid) * grid, whole = floor(point), fraction = point - whole;
-    *epoch = grid > 0.0 ? whole : *epoch;
-    *offset = grid > 0.0 ? (whole < INFINITY ? fraction : 0.0) : *offset;
+    const double point = k * grid;
+    *epoch = floor(point);
+    *offset = point - *epoch;
+}
+
+/* which is the first that is not before a time; */
+INLINE double lane_point_from(double time, double fraction, double grid)
+{
+    double k = lane_multiple(time + fraction, grid), epoch, offset;
+    lane_point(k - 1.0, grid, &epoch, &offset);
+    k -= epoch > time || (epoch == time && offset >= fraction) ? 1.0 : 0.0;
+    lane_point(k, grid, &epoch, &offset);
+    return k + (epoch < time || (epoch == time && offset < fraction) ? 1.0 : 0.0);
+}
+
+/* and which ends the step in which a place of a cell lies */
+INLINE double lane_point_of(double cell, double place, double steps)
+{
+    return floor(cell * steps) + floor(place * steps) + 1.0;
 }
 
 /* Rates that change in steps: from time[2 k], time[2 k + 1] (epoch, offset) on value[k * columns + column] [Hz]. */
@@ -198,7 +227,7 @@ static inline void eventsim_poisson_next(uint64_t seed, uint64_t id, uint64_t la
         interval = 1e3 / steps.value[(k - 1) * steps.columns + column];
     for (;; k++) {
         const double change = k < steps.n ? steps.time[2 * k] : INFINITY, fraction = k < steps.n ? steps.time[2 * k + 1] : 0.0;
-        const Cells cells = eventsim_poisson_cells(interval);
+        const Cells cells = eventsim_poisson_cells(interval, 0.0);
         double cell = lane_cell_of(*epoch, *offset, 1.0 / cells.length), begin, first = INFINITY, first_offset = 0.0, place[MOST], e, o;
         for (; cells.mean > 0.0 && first == INFINITY; cell += 1.0) {
             double left = passed;
@@ -233,18 +262,66 @@ static inline void eventsim_poisson_next(uint64_t seed, uint64_t id, uint64_t la
     }
 }
 
+/* The same on a grid: move a time on to the next point with an event, of those whose own times are not before `since`. */
+static inline void eventsim_poisson_next_point(uint64_t seed, uint64_t id, uint64_t law, double since, double since_offset,
+                                               double *epoch, double *offset, double passed, double interval, double grid,
+                                               RateSteps steps, int64_t column)
+{
+    int64_t k = eventsim_poisson_steps(steps, since, since_offset);
+    if (k > 0)
+        interval = 1e3 / steps.value[(k - 1) * steps.columns + column];
+    for (;; k++) {
+        const double change = k < steps.n ? steps.time[2 * k] : INFINITY, fraction = k < steps.n ? steps.time[2 * k + 1] : 0.0;
+        const Cells cells = eventsim_poisson_cells(interval, grid);
+        const int late = earlier(*epoch, *offset, since, since_offset);
+        double cell = floor((lane_point_from(late ? since : *epoch, late ? since_offset : *offset, grid) - 1.0) / cells.steps);
+        double begin, first = INFINITY, first_offset = 0.0, place[MOST], e, o;
+        for (; cells.mean > 0.0 && first == INFINITY; cell += 1.0) {
+            int i, n;
+            o = lane_cell(cell, cells.length, &begin);
+            if (!earlier(begin, o, change, fraction))
+                break;
+            if (fabs(cell) >= LAST_CELL) {
+                *epoch = NAN;
+                return;
+            }
+            n = eventsim_poisson_cell(seed, id, law + (uint64_t)k, cells.mean, cell, place);
+            for (i = 0; i < n; i++) {
+                eventsim_poisson_time(cell, place[i], cells.length, &e, &o);
+                if (earlier(e, o, since, since_offset) || !earlier(e, o, change, fraction))
+                    continue;
+                lane_point(lane_point_of(cell, place[i], cells.steps), grid, &e, &o);
+                if (earlier(e, o, *epoch, *offset) || (e == *epoch && o == *offset && passed-- > 0.0))
+                    continue;
+                if (earlier(e, o, first, first_offset)) {
+                    first = e;
+                    first_offset = o;
+                }
+            }
+        }
+        if (k == steps.n || first < INFINITY) {
+            *epoch = first;
+            *offset = first_offset;
+            return;
+        }
+        since = change;
+        since_offset = fraction;
+        interval = 1e3 / steps.value[k * steps.columns + column];
+    }
+}
+
 /* ---- many sources side by side */
 
 typedef struct {                        /* of SIDE sources, what holds from one change of a rate to the next */
-    double length[SIDE], per_ms[SIDE], mean[SIDE], level[2 * WORDS][SIDE];
+    double length[SIDE], per_ms[SIDE], steps[SIDE], mean[SIDE], level[2 * WORDS][SIDE];
 } PoissonLaws;
 
 typedef struct {                        /* n sources of one population with consecutive ids */
     uint64_t seed, id, law;             /* id of the first */
     int64_t n;
-    const double *coefficients;         /* of the first, of the next `stride` doubles on: mean interval [ms], inf: never; and */
-    int64_t stride;                     /* grid [ms]: events happen at the next multiple of it, 0: at their own times */
-    int on_grid;                        /* is any grid not 0? */
+    const double *intervals;            /* mean, of the first, of the next `stride` doubles on [ms]; inf: never */
+    int64_t stride;
+    double grid;                        /* [ms]; 0: events happen at their own times */
     RateSteps steps;
     int64_t column;                     /* of the first source, in the values of steps */
     PoissonLaws *laws;                  /* one for all sources if these are alike, */
@@ -255,13 +332,13 @@ typedef struct {                        /* n sources of one population with cons
 typedef struct {                        /* a stretch of time, in which no rate changes */
     double begin, begin_offset;         /* of the events' own times */
     double end, end_offset;
-    double from, from_offset;           /* on a grid, of the times they are put off to */
-    double until, until_offset;         /* and where that ends, in any case */
+    double from, from_offset;           /* of when they happen: on a grid later, */
+    double until, until_offset;         /* and where that ends */
 } PoissonStretch;
 
 typedef struct {                        /* cells of sources, one each, and the events of one block of words */
     int64_t n;
-    int whole;                          /* do the cells fill the stretch? */
+    int whole;                          /* do the cells fill the stretch? On a grid: are they steps, all in one law's time? */
     int32_t source[SIDE];               /* counted from the first of all */
     double cell[SIDE], length[SIDE], u[SIDE];
     double number[SIDE];                /* of events up to this block; if it is that of the next block's first, or more, so much */
@@ -271,7 +348,7 @@ typedef struct {                        /* cells of sources, one each, and the e
 
 static inline double eventsim_poisson_interval(const PoissonSources *p, int64_t s, int64_t step)
 {
-    return step == 0 ? p->coefficients[s * p->stride]
+    return step == 0 ? p->intervals[s * p->stride]
                      : 1e3 / p->steps.value[(step - 1) * p->steps.columns + (p->steps.columns > 1 ? p->column + s : 0)];
 }
 
@@ -282,11 +359,12 @@ static void eventsim_poisson_laws(PoissonSources *p, int64_t step)
     if (step == p->step)
         return;
     for (int64_t s = 0; s < (p->alike ? SIDE : (p->n + SIDE - 1) / SIDE * SIDE); s++) {
-        const Cells cells = eventsim_poisson_cells(eventsim_poisson_interval(p, p->alike || s >= p->n ? 0 : s, step));
+        const Cells cells = eventsim_poisson_cells(eventsim_poisson_interval(p, p->alike || s >= p->n ? 0 : s, step), p->grid);
         PoissonLaws *laws = p->laws + s / SIDE;
         eventsim_poisson_levels(cells.mean, 2 * WORDS, level);
         laws->length[s % SIDE] = cells.length;
         laws->per_ms[s % SIDE] = 1.0 / cells.length;
+        laws->steps[s % SIDE] = cells.steps;
         laws->mean[s % SIDE] = cells.mean;
         for (int k = 0; k < 2 * WORDS; k++)
             laws->level[k][s % SIDE] = level[k];
@@ -313,6 +391,27 @@ static int eventsim_poisson_stretch(PoissonSources *p, PoissonStretch *t)
     return 1;
 }
 
+/* The cells of a stretch, from the first on, by the law in one lane; returns where they stop. */
+INLINE double poisson_cells(const PoissonSources *p, const PoissonStretch *t, const PoissonLaws *laws, int64_t j, double *first)
+{
+    if (p->grid > 0.0) {
+        const double k = lane_point_from(t->from, t->from_offset, p->grid), end = lane_point_from(t->until, t->until_offset, p->grid);
+        *first = floor((k - 1.0) / laws->steps[j]);
+        return k < end ? ceil((end - 1.0) / laws->steps[j]) : *first;
+    }
+    *first = lane_cell_of(t->begin, t->begin_offset, laws->per_ms[j]);
+    return lane_cell_from(t->end, t->end_offset, laws->per_ms[j]);
+}
+
+/* Is a cell a step, with all its own times in the time of the law, roundings of these considered? */
+INLINE int poisson_is_step(const PoissonSources *p, const PoissonStretch *t, double cell, double steps)
+{
+    double begin, offset, end, end_offset;
+    lane_point(cell - 0x1p-20, p->grid, &begin, &offset);
+    lane_point(cell + 1.0 + 0x1p-20, p->grid, &end, &end_offset);
+    return steps == 1.0 && !earlier(begin, offset, t->begin, t->begin_offset) && !earlier(t->end, t->end_offset, end, end_offset);
+}
+
 /* Begin with the first cells of a stretch, of n sources, SIDE at most; returns in how many it lies. */
 INLINE int64_t poisson_first(const PoissonSources *p, const PoissonStretch *t, int64_t first, int64_t n, PoissonBlock *b)
 {
@@ -322,15 +421,16 @@ INLINE int64_t poisson_first(const PoissonSources *p, const PoissonStretch *t, i
     int64_t j;
     b->n = n;
     for (j = 0; j < lanes; j++) {
-        const double cells = lane_cell_from(t->end, t->end_offset, laws->per_ms[j])
-                             - lane_cell_of(t->begin, t->begin_offset, laws->per_ms[j]);
+        const double cells = poisson_cells(p, t, laws, j, &b->cell[j]) - b->cell[j];
         most = cells > most ? cells : most;
     }
     for (j = 0; j < lanes; j++) {
-        const double cell = lane_cell_of(t->begin, t->begin_offset, laws->per_ms[j]);
-        whole = cell == lane_cell_from(t->begin, t->begin_offset, laws->per_ms[j])
-                        && cell + most == lane_cell_of(t->end, t->end_offset, laws->per_ms[j]) ? whole : 0.0;
-        b->cell[j] = cell;
+        const double cell = b->cell[j];
+        if (p->grid > 0.0)
+            whole = poisson_is_step(p, t, cell, laws->steps[j]) && poisson_is_step(p, t, cell + most - 1.0, laws->steps[j]) ? whole : 0.0;
+        else
+            whole = cell == lane_cell_from(t->begin, t->begin_offset, laws->per_ms[j])
+                            && cell + most == lane_cell_of(t->end, t->end_offset, laws->per_ms[j]) ? whole : 0.0;
     }
     for (j = lanes; j < SIDE; j++)
         b->cell[j] = b->cell[0];
@@ -338,7 +438,7 @@ INLINE int64_t poisson_first(const PoissonSources *p, const PoissonStretch *t, i
         b->source[j] = (int32_t)(first + (j < n ? j : 0));
         b->length[j] = laws->length[j];
     }
-    b->whole = whole == 1.0 && !p->on_grid;
+    b->whole = whole == 1.0;
     return (int64_t)most;
 }
 
@@ -361,7 +461,7 @@ INLINE void poisson_any_block(const PoissonSources *p, const PoissonStretch *t, 
                               const double level[WORDS][SIDE], int whole, int on_grid)
 {
     const uint64_t law = p->law + (uint64_t)p->step;
-    double place[WORDS][SIDE], epoch[SIDE], begin[SIDE], grid[SIDE];
+    double place[WORDS][SIDE], epoch[SIDE], begin[SIDE], steps[SIDE];
     int64_t i, j, n = WHOLE(b->n);
     for (j = 0; j < n; j++) {
         uint64_t word[WORDS];
@@ -378,7 +478,7 @@ INLINE void poisson_any_block(const PoissonSources *p, const PoissonStretch *t, 
         b->number[j] = poisson_number(u, level, j) + (later ? WORDS : 0.0);
     }
     for (j = 0; on_grid && j < n; j++)
-        grid[j] = p->coefficients[b->source[j] * p->stride + 1];
+        steps[j] = p->alike ? p->laws->steps[0] : p->laws[b->source[j] / SIDE].steps[b->source[j] % SIDE];
     for (i = !later; i < WORDS; i++) {
         const double event = (double)(WORDS * later + i - 1);
         for (j = 0; j < n; j++) {
@@ -387,7 +487,7 @@ INLINE void poisson_any_block(const PoissonSources *p, const PoissonStretch *t, 
             if (!whole)
                 due *= lane_within(e, o, t->begin, t->begin_offset, t->end, t->end_offset);
             if (on_grid) {
-                lane_put_off(&e, &o, grid[j]);
+                lane_point(lane_point_of(b->cell[j], place[i][j], steps[j]), p->grid, &e, &o);
                 due *= lane_within(e, o, t->from, t->from_offset, t->until, t->until_offset);
             }
             b->due[i][j] = due;
@@ -399,12 +499,12 @@ INLINE void poisson_any_block(const PoissonSources *p, const PoissonStretch *t, 
 /* the same with what is known beforehand spelt out, each a loop of its own */
 INLINE void poisson_draw(const PoissonSources *p, const PoissonStretch *t, PoissonBlock *b, int later, const double level[WORDS][SIDE])
 {
-    if (b->whole)
-        poisson_any_block(p, t, b, later, level, 1, 0);
-    else if (!p->on_grid)
-        poisson_any_block(p, t, b, later, level, 0, 0);
-    else
+    if (p->grid > 0.0)
         poisson_any_block(p, t, b, later, level, 0, 1);
+    else if (b->whole)
+        poisson_any_block(p, t, b, later, level, 1, 0);
+    else
+        poisson_any_block(p, t, b, later, level, 0, 0);
 }
 
 INLINE void poisson_block(const PoissonSources *p, const PoissonStretch *t, int64_t first, PoissonBlock *b)
@@ -441,14 +541,17 @@ INLINE void poisson_second(const PoissonSources *p, const PoissonStretch *t, Poi
     poisson_draw(p, t, b, 1, level);
 }
 
-/* Does an event of source s, whose own time is given, happen in a stretch? On a grid the time becomes that when it happens. */
-static inline int poisson_happens(const PoissonSources *p, const PoissonStretch *t, int64_t s, double *e, double *o)
+/* Does an event of source s happen in a stretch, and when? */
+static inline int poisson_happens(const PoissonSources *p, const PoissonStretch *t, int64_t s, double cell, double place, double *e,
+                                  double *o)
 {
+    const PoissonLaws *laws = p->laws + (p->alike ? 0 : s / SIDE);
+    eventsim_poisson_time(cell, place, laws->length[p->alike ? 0 : s % SIDE], e, o);
     if (earlier(*e, *o, t->begin, t->begin_offset) || !earlier(*e, *o, t->end, t->end_offset))
         return 0;
-    if (p->on_grid)
-        lane_put_off(e, o, p->coefficients[s * p->stride + 1]);
-    return !p->on_grid || (!earlier(*e, *o, t->from, t->from_offset) && earlier(*e, *o, t->until, t->until_offset));
+    if (p->grid > 0.0)
+        lane_point(lane_point_of(cell, place, laws->steps[p->alike ? 0 : s % SIDE]), p->grid, e, o);
+    return p->grid == 0.0 || (!earlier(*e, *o, t->from, t->from_offset) && earlier(*e, *o, t->until, t->until_offset));
 }
 
 /* The events beyond block 1 of cell j: writes x, and returns how many. */
@@ -459,8 +562,7 @@ static int eventsim_poisson_rest(const PoissonSources *p, const PoissonStretch *
     int i, found = 0, n = eventsim_poisson_cell(p->seed, p->id + (uint64_t)s, p->law + (uint64_t)p->step,
                                                 p->laws[p->alike ? 0 : s / SIDE].mean[p->alike ? 0 : s % SIDE], b->cell[j], place);
     for (i = 2 * WORDS - 1; i < n; i++) {
-        eventsim_poisson_time(b->cell[j], place[i], b->length[j], &e, &o);
-        if (poisson_happens(p, t, s, &e, &o))
+        if (poisson_happens(p, t, s, b->cell[j], place[i], &e, &o))
             x[found++] = t->until_offset - ((e - t->until) + o);
     }
     return found;
@@ -485,9 +587,7 @@ LANES void eventsim_poisson_blocks(const PoissonSources *p, const PoissonStretch
 /* The cells of source s in which a stretch lies: the first, and where they stop. */
 static void eventsim_poisson_range(const PoissonSources *p, const PoissonStretch *t, int64_t s, double *first, double *stop)
 {
-    const double per_ms = p->laws[p->alike ? 0 : s / SIDE].per_ms[s % SIDE];
-    *first = lane_cell_of(t->begin, t->begin_offset, per_ms);
-    *stop = lane_cell_from(t->end, t->end_offset, per_ms);
+    *stop = poisson_cells(p, t, p->laws + (p->alike ? 0 : s / SIDE), s % SIDE, first);
 }
 
 /* The times of the events in one of them, on a grid when they happen, in no order; returns how many. */
@@ -498,8 +598,7 @@ static int eventsim_poisson_list(const PoissonSources *p, const PoissonStretch *
     int i, found = 0, n = eventsim_poisson_cell(p->seed, p->id + (uint64_t)s, p->law + (uint64_t)p->step, laws->mean[s % SIDE], cell,
                                                 place);
     for (i = 0; i < n; i++) {
-        eventsim_poisson_time(cell, place[i], laws->length[s % SIDE], &time[found][0], &time[found][1]);
-        found += poisson_happens(p, t, s, &time[found][0], &time[found][1]);    /* overwritten by the next one if not */
+        found += poisson_happens(p, t, s, cell, place[i], &time[found][0], &time[found][1]);    /* overwritten by the next one if not */
     }
     return found;
 }

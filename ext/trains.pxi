@@ -10,9 +10,9 @@ cdef extern from "poisson.h" nogil:
     ctypedef struct PoissonSources:
         uint64_t seed, id, law
         int64_t n
-        const double *coefficients
+        const double *intervals
         int64_t stride
-        bint on_grid
+        double grid
         RateSteps steps
         int64_t column
         PoissonLaws *laws
@@ -30,10 +30,12 @@ cdef extern from "poisson.h" nogil:
         double x[4][64]
         double due[4][64]
     ctypedef struct Cells:
-        double length, mean
-    Cells eventsim_poisson_cells(double interval)
+        double length, mean, steps
+    Cells eventsim_poisson_cells(double interval, double grid)
     void eventsim_poisson_next(uint64_t seed, uint64_t id, uint64_t law, double *epoch, double *offset, double passed,
                                double interval, RateSteps steps, int64_t column)
+    void eventsim_poisson_next_point(uint64_t seed, uint64_t id, uint64_t law, double since, double since_offset, double *epoch,
+                                     double *offset, double passed, double interval, double grid, RateSteps steps, int64_t column)
     int eventsim_poisson_stretch(PoissonSources *p, PoissonStretch *t)
     int64_t eventsim_poisson_first(const PoissonSources *p, const PoissonStretch *t, int64_t first, int64_t n, PoissonBlock *b)
     void eventsim_poisson_blocks(const PoissonSources *p, const PoissonStretch *t, int64_t first, PoissonBlock *b,
@@ -41,8 +43,8 @@ cdef extern from "poisson.h" nogil:
     int eventsim_poisson_rest(const PoissonSources *p, const PoissonStretch *t, int64_t j, const PoissonBlock *b, double *x)
     void eventsim_poisson_range(const PoissonSources *p, const PoissonStretch *t, int64_t s, double *first, double *stop)
     int eventsim_poisson_list(const PoissonSources *p, const PoissonStretch *t, int64_t s, double cell, double (*time)[2])
-    double lane_multiple(double t, double grid)
-    void lane_put_off(double *epoch, double *offset, double grid)
+    void lane_point(double k, double grid, double *epoch, double *offset)
+    double lane_point_from(double time, double fraction, double grid)
     void threefry(const uint64_t *key, const uint64_t *counter, uint64_t *out)
     enum:
         SIDE

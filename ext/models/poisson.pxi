@@ -2,8 +2,8 @@
 
 cdef struct PoissonState:
     Neuron head                         # head.at: what holds now holds from here on, by the events' own times
-    Time next                           # of the next event: its own time, if it is put off to a grid,
-    double before                       # and how many earlier ones happen at the same
+    Time next                           # when the next event happens,
+    double before                       # and how many earlier ones do at the same time
     double law                          # how often the rate has been set
 
 @cython.final
@@ -11,13 +11,12 @@ cdef class PoissonPopulation(Population):
     cdef double[:, ::1] rate_times, rate_values         # piecewise constant rate: from time k on, value k [Hz]
     cdef RateSteps steps                                # the same
     cdef readonly uint64_t seed
-    cdef bint on_grid                                   # has any source a grid?
-    cdef double grid                                    # the widest [ms]
+    cdef double grid                                    # of all sources [ms]; 0: none
 
     def coefficients(self, dict p):
-        self.on_grid, self.grid = np.any(p["grid"] > 0), np.max(p["grid"])
+        self.grid = p["grid"][0]
         with np.errstate(divide="ignore", over="ignore"):
-            return [np.divide(1e3, p["rate"]), p["grid"]]       # mean interval, and grid [ms]
+            return [np.divide(1e3, p["rate"])]              # mean interval [ms]
 
     def set_rates(self, uint64_t seed, times, values):
         """Rates values (K, 1 or n) [Hz], each from its time (K, 2) on; before the first the parameter `rate` holds."""
@@ -44,30 +43,30 @@ cdef class PoissonPopulation(Population):
         """Let a new law hold from a time on: after a change of rate. On a grid, from the beginning of the cell that ends then or
         later: none of its events has happened yet."""
         cdef Py_ssize_t j
-        cdef double grid, begin
-        cdef Time t
+        cdef Time t = at_time(epoch, offset)
+        if self.grid > 0.0:
+            lane_point(lane_point_from(epoch, offset, self.grid) - 1.0, self.grid, &t.epoch, &t.offset)
         for j in range(self.n):
-            t, grid = at_time(epoch, offset), self.q(j)[1]
-            if grid > 0.0:
-                begin = max(lane_multiple(epoch + offset, grid) - 1.0, 0.0) * grid
-                t = at_time(floor(begin), begin - floor(begin))
             self.row(j).at = t
             (<PoissonState *> self.row(j)).law += 1.0
-            self.find_next(j, t, 0.0)
+            self.find_next(j, at_time(epoch, offset), 0.0)
 
     cdef void find_next(self, Py_ssize_t j, Time t, double passed) noexcept nogil:
         """The next event is the first from a time on, but for so many at this very time."""
         cdef PoissonState *s = <PoissonState *> self.row(j)
+        cdef uint64_t id = self.first + j, law = <uint64_t> s.law << 32
+        cdef int64_t column = j if self.steps.columns > 1 else 0
+        cdef Time own = self.first_own(j, t)
         s.next = t
-        eventsim_poisson_next(self.seed, self.first + j, <uint64_t> s.law << 32, &s.next.epoch, &s.next.offset, passed, self.q(j)[0],
-                              self.steps, j if self.steps.columns > 1 else 0)
+        if self.grid > 0.0:
+            eventsim_poisson_next_point(self.seed, id, law, own.epoch, own.offset, &s.next.epoch, &s.next.offset, passed, self.q(j)[0],
+                                        self.grid, self.steps, column)
+        else:
+            eventsim_poisson_next(self.seed, id, law, &s.next.epoch, &s.next.offset, passed, self.q(j)[0], self.steps, column)
         s.before = passed if same(s.next, t) else 0.0
 
     cdef Time alarm(self, Py_ssize_t j) noexcept nogil:
-        cdef Time t = (<PoissonState *> self.row(j)).next
-        if self.on_grid:
-            lane_put_off(&t.epoch, &t.offset, self.q(j)[1])
-        return t
+        return (<PoissonState *> self.row(j)).next
 
     cdef Time next_alarm(self, Py_ssize_t j, Time t) noexcept nogil:
         return t
@@ -79,13 +78,11 @@ cdef class PoissonPopulation(Population):
 
     cdef Time first_own(self, Py_ssize_t j, Time t) noexcept nogil:
         """A time not after the own time of any event that happens from t on."""
-        return last_of(earlier_by(t, self.grid) if self.on_grid else t, self.row(j).at)
+        return last_of(earlier_by(t, 2.0 * self.grid) if self.grid > 0.0 else t, self.row(j).at)
 
     cdef void go_to(self, Py_ssize_t j, Time t) noexcept nogil:
         """The next event is the first that happens at a time or later."""
-        self.find_next(j, self.first_own(j, t), 0.0)
-        while before(self.alarm(j), t):
-            self.fire(j, t)
+        self.find_next(j, last_of(t, self.row(j).at), 0.0)
 
     cdef PoissonSources sources(self, Py_ssize_t begin, Py_ssize_t n) noexcept nogil:
         """Sources begin ... begin + n - 1, for the functions of poisson.h that deal with many at once."""
@@ -94,7 +91,7 @@ cdef class PoissonPopulation(Population):
         if n == 0:
             return p
         p.seed, p.id, p.n, p.law = self.seed, self.first + begin, n, <uint64_t> (<PoissonState *> self.row(begin)).law << 32
-        p.coefficients, p.stride, p.on_grid = self.q(begin), self.coef_stride, self.on_grid
+        p.intervals, p.stride, p.grid = self.q(begin), self.coef_stride, self.grid
         p.steps, p.column, p.step = self.steps, begin, -1
         p.alike = self.coef_stride == 0 and self.steps.columns <= 1
         p.laws = <PoissonLaws *> calloc(1 if p.alike else (n + SIDE - 1) // SIDE, sizeof(PoissonLaws))
@@ -182,6 +179,9 @@ class Poisson(Model):
 
     def validate(self, p):
         grid = p.get("grid", np.zeros(1))
+        if len(grid) and np.ptp(grid):
+            raise ValueError(f"Poisson: grid = {grid} has several values; all sources of a population have one grid, "
+                             "so add one population for each")
         if np.any((grid > 0.0) & (grid < FINEST_GRID)):
             raise ValueError(f"Poisson: grid = {grid[grid > 0.0].min():g} ms is finer than {FINEST_GRID:g} ms; choose 0 for exact times")
         self.limit(p.get("rate", np.zeros(1)))

@@ -137,6 +137,44 @@ INLINE void drive_whole(const PoissonSources *p, const PoissonStretch *t, int64_
     }
 }
 
+/* On a grid, where a cell is a step: its events all happen at its end, so that their number is all there is to draw. */
+INLINE void drive_step(const PoissonSources *p, const PoissonStretch *t, int64_t first, const PoissonBlock *b, const Driven *d,
+                       DrivenSums *restrict s)
+{
+    const uint64_t law = p->law + (uint64_t)p->step, id = p->id + (uint64_t)first;
+    const PoissonLaws *laws = p->laws + (p->alike ? 0 : first / SIDE);
+    const int common = d->stride == 0 && !d->limited;
+    double u[SIDE], number[SIDE], x[SIDE], epoch, offset, left;
+    int64_t j, n = WHOLE(b->n);
+    Effects e;
+    int k;
+    lane_point(b->cell[0] + 1.0, p->grid, &epoch, &offset);
+    left = t->until_offset - ((epoch - t->until) + offset);
+    for (j = 0; j < n; j++) {
+        uint64_t word[WORDS];
+        poisson_words(p->seed, id + (uint64_t)j, law, lane_whole(b->cell[j]), 0, word);
+        u[j] = lane_unit(word[0]);
+        number[j] = 0.0;
+        _Pragma("GCC unroll 8") for (k = 0; k < 2 * WORDS; k++)
+            number[j] += u[j] >= laws->level[k][j] ? 1.0 : 0.0;
+        x[j] = d->limited && d->longest[j] < left ? d->longest[j] : left;
+    }
+    for (j = 0; j < b->n; j++)
+        if (number[j] == 2 * WORDS)
+            number[j] = eventsim_poisson_number(u[j], laws->mean[j]);
+    if (d->series)
+        eventsim_series(left, d->series, &e, 0);
+    else
+        d->kernel->effects(common ? 1 : b->n, x, b->source, d->rows, d->stride, d->quantum, d->same, &e);
+    for (j = 0; j < b->n; j++) {
+        const int inhibits = d->weight[j] < 0.0;
+        const int64_t i = common ? 0 : j;
+        s->membrane[j] += lane_whole(number[j] * lane_round(d->weight[j] * e.f[2 * inhibits][i]));
+        s->current[j] += lane_whole(number[j] * lane_round(d->weight[j] * e.f[2 * inhibits + 1][i]));
+        s->counts[j] += lane_whole(number[j]);
+    }
+}
+
 /* a call of F with the numbers of terms and of windows spelt out, each a loop of its own */
 #define SPELT(F, N, ...) \
     (d->parts == 1 ? F(__VA_ARGS__, N, 1, s) : d->parts == 2 ? F(__VA_ARGS__, N, 2, s) : F(__VA_ARGS__, N, PARTS, s))
@@ -238,7 +276,10 @@ LANES void eventsim_drive(const PoissonSources *p, const PoissonStretch *t, int6
     int k;
     memset(s, 0, (size_t)d->parts * sizeof(DrivenSums));
     for (; cells > 0; cells--) {
-        if (block.whole && d->series && d->series->terms == 6)
+        if (p->grid > 0.0 && block.whole) {
+            drive_step(p, t, first, &block, d, s);
+            memset(block.number, 0, sizeof(block.number));      /* nothing is left of it */
+        } else if (block.whole && d->series && d->series->terms == 6)
             SPELT(drive_whole, 6, p, t, first, &block, d);
         else if (block.whole && d->series && d->series->terms == 8)
             SPELT(drive_whole, 8, p, t, first, &block, d);

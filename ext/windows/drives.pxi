@@ -119,7 +119,7 @@ def start_drives(Windows windows):
     drives = {}
     for p in engine.populations:
         outgoing = engine.outgoing[p.index]
-        if not isinstance(p, PoissonPopulation) or not p.n or not len(outgoing) or np.ptp(p.coef[:, 1]):
+        if not isinstance(p, PoissonPopulation) or not p.n or not len(outgoing):
             continue
         rows = [engine.projections[k] for k in outgoing]
         ranges = sorted((r.one_each()[::-1], k) for k, r in zip(outgoing, rows, strict=True))
@@ -191,8 +191,8 @@ cdef int windows_at_once(Windows windows, PoissonPopulation p, Rows rows, Sums s
     so many windows: else where a window begins, less the delay, would be rounded otherwise here than in `recollect_from`."""
     cdef Cells shortest, longest
     interval = np.asarray(p.coef)[begin:end, 0] if p.coef_stride else np.asarray(p.coef)[:1, 0]
-    shortest, longest = eventsim_poisson_cells(interval.min()), eventsim_poisson_cells(interval.max())
-    if (shortest.length != longest.length or not 0.0 < longest.mean or p.steps.n or p.on_grid or not rows.by_series
+    shortest, longest = eventsim_poisson_cells(interval.min(), 0.0), eventsim_poisson_cells(interval.max(), 0.0)
+    if (shortest.length != longest.length or not 0.0 < longest.mean or p.steps.n or p.grid > 0.0 or not rows.by_series
             or s.series.terms == TERMS or not is_whole(rows.shortest * windows.plan.per_ms)
             or has_steps(windows.engine.flights)):
         return 1

@@ -97,6 +97,6 @@ def summing_length(Engine engine):
             arrivals += 1e-3 * rate * len(rows.indices)
     if arrivals:
         longest = min(longest, max(FEW * sum(p.n for p in summing) / arrivals, SHORTEST))
-    if any(is_driven(engine, p, longest) for p in summing):
+    if any(is_driven(engine, p, longest) for p in summing) and any(0.0 in q.parameters.get("grid", ()) for q in engine.populations):
         return 2.0 ** floor(np.log2(longest))           # windows begin with cells of the sources (poisson.h)
     return 1.0 / np.ceil(1.0 / longest)
