@@ -53,7 +53,7 @@ def sparse_case(n, rate, peers, **values):
     return Case(lambda: sparse.build(n / 100_000, rate, 1000.0), 1000.0, peers=peers, description=description, **values)
 
 
-def microcircuit_case(scale, duration, warmup, peers):
+def microcircuit_case(scale, duration, warmup, peers, background_grid=0.0):
     """The ordered executor would take minutes."""
     description = dict(
         network="microcircuit",
@@ -68,7 +68,7 @@ def microcircuit_case(scale, duration, warmup, peers):
         v_std=microcircuit.V_STD,
     )
     return Case(
-        lambda: microcircuit.build(scale, delay_grid=0.1),
+        lambda: microcircuit.build(scale, delay_grid=0.1, background_grid=background_grid),
         duration,
         warmup,
         WINDOWS,
@@ -125,6 +125,7 @@ CASES = {
     "sparse 1000000, 0.01 Hz": sparse_case(1_000_000, 0.01, {}, ours=WINDOWS, big=True),
     "microcircuit 0.2": microcircuit_case(0.2, 200.0, 100.0, {"nest": 200.0, "nest, 2 threads": 200.0}),
     "microcircuit": microcircuit_case(1.0, 100.0, 50.0, {}),  # 3 GB
+    "microcircuit, background on a grid": microcircuit_case(1.0, 100.0, 50.0, {}, 0.1),  # as NEST's
     "microcircuit and NEST": microcircuit_case(1.0, 100.0, 50.0, {"nest, 2 threads": 100.0}),  # 12 GB
     "fly brain": Case(
         fly_brain.build,

@@ -73,8 +73,8 @@ def build(scale=0.1, background="poisson", delay_grid=None, background_grid=0.0)
         Round delays to multiples of this [ms], as simulators with a clock of 0.1 ms must; None keeps them as drawn. A synapse
         then takes 9 bytes instead of 12: 2.8 GB at full scale.
     background_grid : float
-        Put the events of the Poisson background off to multiples of this [ms], as simulators with a clock do: an approximation that
-        takes less time; 0 lets them happen at their own times.
+        Let the events of the Poisson background happen at multiples of this [ms], as in simulators with a clock: an approximation
+        that takes less time; 0 lets them happen at their own times.
 
     Returns
     -------

@@ -252,6 +252,18 @@ def test_a_rate_set_within_a_cell_holds_for_the_whole_of_it():
         assert abs(n - mean) < 4 * np.sqrt(mean)
 
 
+def test_a_grid_is_set_for_all_sources():
+    sim = simulation(n=200, rate=2000.0)
+    with pytest.raises(ValueError, match="all sources of a population have one grid"):
+        sim.set(sim.network["source"][:3], grid=0.5)
+    sim.run(1.25)
+    sim.set("source", grid=0.5)
+    t, _ = sim.run(2.0).spikes("source")
+    assert set(t) == {1.5, 2.0, 2.5, 3.0} and abs(len(t) - 800) < 4 * np.sqrt(800)  # the first step is a whole one
+    sim.set("source", grid=0.0)
+    assert len(set(sim.run(1.0).spikes("source")[0])) > 300
+
+
 def test_grid_is_saved(tmp_path):
     sim = simulation(rate=1e3, grid=0.5)
     sim.run(3.2)

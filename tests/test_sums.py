@@ -126,6 +126,32 @@ def ahead(n=140):
     return net
 
 
+def gridded(n=140):
+    """Sources that drive on a grid: several cells in a step, one or a part of one, and rates in steps of their own; onto neurons that
+    are alike or not, and such that rest while arrivals wait. Windows are as long as the delays."""
+    net = es.Network()
+    fast = net.add("fast", n, es.Poisson(rate=np.linspace(9000.0, 25_000.0, n), grid=0.1))
+    alike = net.add("alike", n, es.Poisson(rate=12_000.0, grid=0.1))
+    faster = net.add("faster", n, es.Poisson(rate=50_000.0, grid=0.1))
+    slow = net.add("slow", n, es.Poisson(rate=3000.0, grid=0.1))
+    some = net.add("some", n, es.Poisson(rate=es.Steps([0.0, 3.17, 7.0], [8000.0, 12_000.0, 0.0]), grid=0.25))
+    cell = net.add("cell", n, es.LIF(tau_syn_ex=1.0, tau_syn_in=2.0), V_m=es.Uniform(-70, -56))
+    unlike = net.add("unlike", n, es.LIF(tau_m=np.linspace(8.0, 30.0, n), tau_syn_ex=np.linspace(1.0, 4.0, n)), V_m=es.Uniform(-70, -56))
+    jump = net.add("jump", n, es.DeltaLIF(tau_m=12.0), V_m=es.Uniform(-70, -56))
+    fly = net.add("fly", n, es.FlyLIF(t_ref=np.linspace(0.1, 3.0, n)), V_m=es.Uniform(-52, -48))
+    for source, target, weight, delay in (
+        (fast, cell, es.Uniform(40.0, 60.0), 1.5),
+        (slow, cell, -30.0, 0.37),
+        (some, unlike, es.Uniform(-20.0, 60.0), 0.5),
+        (faster, jump, 0.05, 0.1),
+        (alike, fly, 0.12, 0.7),
+    ):
+        net.connect(source, target, es.OneToOne(), weight=weight, delay=delay)
+    for pre, post, weight in ((cell, jump, 0.3), (jump, cell, es.Normal(10.0, 30.0)), (fly, unlike, 20.0), (unlike, fly, -0.5)):
+        net.connect(pre, post, es.FixedOutDegree(20), weight=weight, delay=es.Uniform(0.1, 1.5))
+    return net
+
+
 def framed(n=120):
     """Delays of 0.1 ms, with few arrivals, and of up to 30: neurons that are alike, or have everything of their own, that do not
     leak, that do not spike; currents of both signs and in steps."""
@@ -160,6 +186,7 @@ def framed(n=120):
 NETWORKS = {
     "driven": (driven, 10.0),
     "ahead": (ahead, 10.0),
+    "gridded": (gridded, 10.0),
     "scattered": (scattered, 20.0),
     "framed": (framed, 40.0),
     "freezing": (freezing, 25.0),

@@ -158,7 +158,7 @@ class Poisson(Model):
     ----------
     rate : rate [Hz], a number, an array with one value per source, a distribution, or `Steps` (piecewise constant in time,
         0 before the first step)
-    grid : an approximation, [ms]: events happen at the next multiple of this number, as in simulators with a time step;
+    grid : an approximation, one number for all sources [ms]: events happen at multiples of it, as in simulators with a time step;
         0: at their own times
 
     Notes
@@ -167,10 +167,10 @@ class Poisson(Model):
     places in it, are independent random numbers which depend on the seed, the source's id and the cell alone (Threefry4x64-20):
     the same trains whatever else is in the network, and every stretch of them can be drawn without those before.
 
-    With `grid` they are the same trains too, every event put off to the end of its grid cell ((k - 1) * grid, k * grid]. So the
-    number of events in a grid cell is a Poisson number with the integral of the rate over it as its mean, and a source may
-    spike several times at once; each spike is delivered. A rate that is set between runs holds for the whole of a grid cell whose
-    end is still to come.
+    With `grid` the events of a step ((k - 1) * grid, k * grid] all happen at its end: their number is a Poisson number with the
+    integral of the rate over the step as its mean. A source may spike several times at once; each spike is delivered. A rate that
+    is set between runs holds for the whole of a step whose end is still to come. Cells are then a step long if 3/4 to 3 events are
+    expected in one, else halves or doubles of it, so that trains are others than without a grid.
     """
 
     parameters = {"rate": Parameter(0.0, "Hz", "nonnegative", steps=True), "grid": Parameter(0.0, "ms", "nonnegative")}

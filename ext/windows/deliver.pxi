@@ -95,7 +95,7 @@ cdef inline void visit(Worker w, Rows rows, const Flight *f) noexcept nogil:
         rest.stop = f.stop
     if k < f.stop:
         rest.cursor, rest.arrival = k, later(f.departure, value(rows.delays, k))
-        window = w.window_of(rest.arrival)
+        window = w.window_to_visit(rows, &rest)
         w.file(&w.held_spikes if window == w.plan.window else &w.slot(window).spikes[w.index], &rest)
 
 # Where many synapses of a row have one delay, and all neurons the same coefficients, effects are those of the segment. They are
@@ -225,7 +225,6 @@ cdef inline double remaining(Worker w, const Flight *f, double left, double dela
 cdef inline double remaining_at_once(Worker w, const Flight *f, double delay) noexcept nogil:
     """The same, with the roundings of `drive`: spikes of its sources may come this way, too."""
     cdef Time until = earlier_by(w.plan.limit, delay)
-    cdef double x = until.offset - ((f.departure.epoch - until.epoch) + f.departure.offset)
-    if x > 2.0 ** -30:
-        return x
-    return max(x, 0.0) if before(later(f.departure, delay), w.plan.limit) else -1.0
+    if not before(f.departure, until):
+        return -1.0
+    return max(until.offset - ((f.departure.epoch - until.epoch) + f.departure.offset), 0.0)

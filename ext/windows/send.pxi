@@ -51,7 +51,7 @@ cdef void send_off(Worker w, Rows rows, Flight *f) noexcept nogil:
                 part.cursor = first_from(rows, f.cursor, f.stop, share * to)
                 part.stop = first_from(rows, part.cursor, f.stop, share * (to + 1))
             if part.cursor < part.stop:
-                w.file(&w.slot(w.window_of(f.arrival)).spikes[to], &part)
+                w.file(&w.slot(w.window_to_visit(rows, f)).spikes[to], &part)
     else:
         send(w, rows, f)
 
@@ -119,6 +119,9 @@ cdef int64_t first_from(Rows rows, int64_t lo, int64_t hi, int64_t target) noexc
 cdef bint move_on(Rows rows, Flight *f, Time now) noexcept nogil:
     """Move the cursor of a spike to its first arrival at or after `now`; False: there is none."""
     cdef int64_t lo = f.cursor, hi = f.stop, mid
+    if rows.visited and rows.delays.stride == 0:    # with the rounding of visits
+        f.arrival = last_of(later(f.departure, value(rows.delays, 0)), now)
+        return not before(f.departure, earlier_by(now, value(rows.delays, 0)))
     while lo < hi:
         mid = (lo + hi) // 2
         if before(later(f.departure, value(rows.delays, mid)), now):

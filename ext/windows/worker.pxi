@@ -149,6 +149,19 @@ cdef class Worker:
         cdef double ahead = (t.epoch - plan.epoch) * plan.per_ms - plan.window + <double> <int64_t> (t.offset * plan.per_ms)
         return plan.window + (0 if ahead < 0.0 else SLOTS - 1 if ahead > SLOTS - 1 else <int64_t> ahead)
 
+    cdef inline int64_t window_to_visit(self, Rows rows, const Flight *f) noexcept nogil:
+        """The window of the next arrivals of a spike, f.arrival. Of a row with one delay they are due in the window that contains the
+        departure if it is moved back by the delay; where the two roundings differ, it is the next one."""
+        cdef int64_t window = self.window_of(f.arrival)
+        cdef double place = f.arrival.offset * self.plan.per_ms
+        if rows.delays.stride or fabs(place - floor(place + 0.5)) > 2.0 ** -30:
+            return window
+        if not before(f.departure, earlier_by(self.start_of(window + 1), value(rows.delays, 0))):
+            return min(window + 1, self.plan.window + SLOTS - 1)
+        if window > self.plan.window and before(f.departure, earlier_by(self.start_of(window), value(rows.delays, 0))):
+            return window - 1
+        return window
+
     cdef int64_t next_window(self) noexcept nogil:
         """The first window from the present one on in which anything is due; -1: none."""
         cdef int64_t k, frames = end_of_frames(self), last = self.plan.window + SLOTS
