@@ -206,7 +206,7 @@ def test_microcircuit_delays_on_a_grid():
 def test_microcircuit_background_on_a_grid():
     net = microcircuit.build(scale=0.02, background_grid=0.1)
     sim = es.Simulation(net, seed=2)
-    t, i = sim.run(3.0).spikes(net.populations[-1])
+    t, _ = sim.run(3.0).spikes(net.populations[-1])
     assert np.array_equal(t, np.rint(t * 10) * 0.1) and len(set(t)) > 25
     assert abs(len(t) - 59 * 8.0 * 42 * 3.0e-3) < 4 * np.sqrt(len(t))
 
