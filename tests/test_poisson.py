@@ -252,6 +252,14 @@ def test_a_rate_set_within_a_cell_holds_for_the_whole_of_it():
         assert abs(n - mean) < 4 * np.sqrt(mean)
 
 
+def test_nothing_happens_as_a_simulation_begins():
+    """Not even if a rate is set then: the step that ends there lies before it."""
+    sim = simulation(n=500, rate=1000.0, grid=1.0)
+    sim.set("source", rate=3000.0)
+    t, _ = sim.run(1.5).spikes("source")
+    assert set(t) == {1.0} and abs(len(t) - 1500) < 4 * np.sqrt(1500)
+
+
 def test_a_grid_is_set_for_all_sources():
     sim = simulation(n=200, rate=2000.0)
     with pytest.raises(ValueError, match="all sources of a population have one grid"):

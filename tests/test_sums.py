@@ -127,8 +127,8 @@ def ahead(n=140):
 
 
 def gridded(n=140):
-    """Sources that drive on a grid: several cells in a step, one or a part of one, and rates in steps of their own; onto neurons that
-    are alike or not, and such that rest while arrivals wait. Windows are as long as the delays."""
+    """Sources that drive on a grid: several cells in a step, one or a part of one, and rates in steps of their own; onto neurons
+    that are alike or not, and such that rest while arrivals wait. Windows are as long as the delays."""
     net = es.Network()
     fast = net.add("fast", n, es.Poisson(rate=np.linspace(9000.0, 25_000.0, n), grid=0.1))
     alike = net.add("alike", n, es.Poisson(rate=12_000.0, grid=0.1))
@@ -136,7 +136,8 @@ def gridded(n=140):
     slow = net.add("slow", n, es.Poisson(rate=3000.0, grid=0.1))
     some = net.add("some", n, es.Poisson(rate=es.Steps([0.0, 3.17, 7.0], [8000.0, 12_000.0, 0.0]), grid=0.25))
     cell = net.add("cell", n, es.LIF(tau_syn_ex=1.0, tau_syn_in=2.0), V_m=es.Uniform(-70, -56))
-    unlike = net.add("unlike", n, es.LIF(tau_m=np.linspace(8.0, 30.0, n), tau_syn_ex=np.linspace(1.0, 4.0, n)), V_m=es.Uniform(-70, -56))
+    model = es.LIF(tau_m=np.linspace(8.0, 30.0, n), tau_syn_ex=np.linspace(1.0, 4.0, n))
+    unlike = net.add("unlike", n, model, V_m=es.Uniform(-70, -56))
     jump = net.add("jump", n, es.DeltaLIF(tau_m=12.0), V_m=es.Uniform(-70, -56))
     fly = net.add("fly", n, es.FlyLIF(t_ref=np.linspace(0.1, 3.0, n)), V_m=es.Uniform(-52, -48))
     for source, target, weight, delay in (

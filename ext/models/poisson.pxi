@@ -40,14 +40,14 @@ cdef class PoissonPopulation(Population):
             self.find_next(j, self.row(j).at, 0.0)
 
     def restart(self, double epoch, double offset):
-        """Let a new law hold from a time on: after a change of rate. On a grid, from the beginning of the cell that ends then or
+        """Let a new law hold from a time on: after a change of rate. On a grid, from the beginning of the step that ends then or
         later: none of its events has happened yet."""
         cdef Py_ssize_t j
         cdef Time t = at_time(epoch, offset)
         if self.grid > 0.0:
             lane_point(lane_point_from(epoch, offset, self.grid) - 1.0, self.grid, &t.epoch, &t.offset)
         for j in range(self.n):
-            self.row(j).at = t
+            self.row(j).at = last_of(t, self.row(j).at)
             (<PoissonState *> self.row(j)).law += 1.0
             self.find_next(j, at_time(epoch, offset), 0.0)
 
