@@ -518,7 +518,7 @@ class Simulation:
             inputs = core.inputs()
             past = self._past(inputs["rate_times"])
             core.set_rates(core.seed, inputs["rate_times"][past:], inputs["rate_values"][past:])
-            core.restart(*self._time)
+            core.restart(self._time, self._start)
         for name, column in zip(model.states, range(_core.HEAD_WIDTH, core.state.shape[1]), strict=True):
             new = absolute.get(name, core.state[:, column])
             if name in values:

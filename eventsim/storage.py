@@ -168,7 +168,7 @@ def _restore(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Simulatio
         arrays[f"engine/trace{i}"] = np.empty((0, 1 + rows.shape[1]))
     engine.restore(group("engine/"))
     for i in changed:
-        cores[i].restart(*header["time"])
+        cores[i].restart(header["time"], start)
         engine.reset_alarms(i)
     sim = Simulation.__new__(Simulation)
     sim.seed = header["seed"]

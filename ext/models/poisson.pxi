@@ -39,17 +39,17 @@ cdef class PoissonPopulation(Population):
         for j in range(self.n):
             self.find_next(j, self.row(j).at, 0.0)
 
-    def restart(self, double epoch, double offset):
+    def restart(self, now, start):
         """Let a new law hold from a time on: after a change of rate. On a grid, from the beginning of the step that ends then or
-        later: none of its events has happened yet."""
+        later, none of whose events has happened yet; but not before the start of the simulation."""
         cdef Py_ssize_t j
-        cdef Time t = at_time(epoch, offset)
+        cdef Time here = at_time(now[0], now[1]), since = here
         if self.grid > 0.0:
-            lane_point(lane_point_from(epoch, offset, self.grid) - 1.0, self.grid, &t.epoch, &t.offset)
+            lane_point(lane_point_from(here.epoch, here.offset, self.grid) - 1.0, self.grid, &since.epoch, &since.offset)
         for j in range(self.n):
-            self.row(j).at = last_of(t, self.row(j).at)
+            self.row(j).at = last_of(since, at_time(start[0], start[1]))
             (<PoissonState *> self.row(j)).law += 1.0
-            self.find_next(j, at_time(epoch, offset), 0.0)
+            self.find_next(j, here, 0.0)
 
     cdef void find_next(self, Py_ssize_t j, Time t, double passed) noexcept nogil:
         """The next event is the first from a time on, but for so many at this very time."""
