@@ -216,56 +216,12 @@ static inline int64_t eventsim_poisson_steps(RateSteps steps, double epoch, doub
     return k;
 }
 
-/* Move a time on to the next event of a source, itself counting if it is one, but for the first `passed` events at that very
- * time. Its mean interval is `interval` [ms] until the first step; `law` is a number for what holds then. NaN: the time is so
- * late that its cells cannot be counted. */
-static inline void eventsim_poisson_next(uint64_t seed, uint64_t id, uint64_t law, double *epoch, double *offset, double passed,
-                                         double interval, RateSteps steps, int64_t column)
-{
-    int64_t k = eventsim_poisson_steps(steps, *epoch, *offset);
-    if (k > 0)
-        interval = 1e3 / steps.value[(k - 1) * steps.columns + column];
-    for (;; k++) {
-        const double change = k < steps.n ? steps.time[2 * k] : INFINITY, fraction = k < steps.n ? steps.time[2 * k + 1] : 0.0;
-        const Cells cells = eventsim_poisson_cells(interval, 0.0);
-        double cell = lane_cell_of(*epoch, *offset, 1.0 / cells.length), begin, first = INFINITY, first_offset = 0.0, place[MOST], e, o;
-        for (; cells.mean > 0.0 && first == INFINITY; cell += 1.0) {
-            double left = passed;
-            int i, n;
-            o = lane_cell(cell, cells.length, &begin);
-            if (!earlier(begin, o, change, fraction))
-                break;
-            if (fabs(cell) >= LAST_CELL) {
-                *epoch = NAN;
-                return;
-            }
-            n = eventsim_poisson_cell(seed, id, law + (uint64_t)k, cells.mean, cell, place);
-            for (i = 0; i < n; i++) {
-                eventsim_poisson_time(cell, place[i], cells.length, &e, &o);
-                if (earlier(e, o, *epoch, *offset) || (e == *epoch && o == *offset && left-- > 0.0))
-                    continue;
-                if (earlier(e, o, first, first_offset)) {
-                    first = e;
-                    first_offset = o;
-                }
-            }
-        }
-        if (k == steps.n || earlier(first, first_offset, change, fraction)) {
-            *epoch = first;
-            *offset = first_offset;
-            return;
-        }
-        *epoch = change;
-        *offset = fraction;
-        passed = 0.0;
-        interval = 1e3 / steps.value[k * steps.columns + column];
-    }
-}
-
-/* The same on a grid: move a time on to the next point with an event, of those whose own times are not before `since`. */
-static inline void eventsim_poisson_next_point(uint64_t seed, uint64_t id, uint64_t law, double since, double since_offset,
-                                               double *epoch, double *offset, double passed, double interval, double grid,
-                                               RateSteps steps, int64_t column)
+/* Move a time on to the next event of a source, itself counting if there is one, but for the first `passed` events at that very time.
+ * On a grid, 0: none, times are those of its points; the events' own times are not before `since`, which is not after the time.
+ * The mean interval is `interval` [ms] until the first step; `law` is a number for what holds then. NaN: the time is so late that its
+ * cells cannot be counted. */
+static inline void eventsim_poisson_next(uint64_t seed, uint64_t id, uint64_t law, double since, double since_offset, double *epoch,
+                                         double *offset, double passed, double interval, double grid, RateSteps steps, int64_t column)
 {
     int64_t k = eventsim_poisson_steps(steps, since, since_offset);
     if (k > 0)
@@ -273,8 +229,10 @@ static inline void eventsim_poisson_next_point(uint64_t seed, uint64_t id, uint6
     for (;; k++) {
         const double change = k < steps.n ? steps.time[2 * k] : INFINITY, fraction = k < steps.n ? steps.time[2 * k + 1] : 0.0;
         const Cells cells = eventsim_poisson_cells(interval, grid);
-        const int late = earlier(*epoch, *offset, since, since_offset);
-        double cell = floor((lane_point_from(late ? since : *epoch, late ? since_offset : *offset, grid) - 1.0) / cells.steps);
+        const int later = earlier(*epoch, *offset, since, since_offset);
+        const double from = later ? since : *epoch, from_offset = later ? since_offset : *offset;
+        double cell = grid > 0.0 ? floor((lane_point_from(from, from_offset, grid) - 1.0) / cells.steps)
+                                 : lane_cell_of(from, from_offset, 1.0 / cells.length);
         double begin, first = INFINITY, first_offset = 0.0, place[MOST], e, o;
         for (; cells.mean > 0.0 && first == INFINITY; cell += 1.0) {
             int i, n;
@@ -290,7 +248,8 @@ static inline void eventsim_poisson_next_point(uint64_t seed, uint64_t id, uint6
                 eventsim_poisson_time(cell, place[i], cells.length, &e, &o);
                 if (earlier(e, o, since, since_offset) || !earlier(e, o, change, fraction))
                     continue;
-                lane_point(lane_point_of(cell, place[i], cells.steps), grid, &e, &o);
+                if (grid > 0.0)
+                    lane_point(lane_point_of(cell, place[i], cells.steps), grid, &e, &o);
                 if (earlier(e, o, *epoch, *offset) || (e == *epoch && o == *offset && passed-- > 0.0))
                     continue;
                 if (earlier(e, o, first, first_offset)) {

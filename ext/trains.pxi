@@ -32,10 +32,8 @@ cdef extern from "poisson.h" nogil:
     ctypedef struct Cells:
         double length, mean, steps
     Cells eventsim_poisson_cells(double interval, double grid)
-    void eventsim_poisson_next(uint64_t seed, uint64_t id, uint64_t law, double *epoch, double *offset, double passed,
-                               double interval, RateSteps steps, int64_t column)
-    void eventsim_poisson_next_point(uint64_t seed, uint64_t id, uint64_t law, double since, double since_offset, double *epoch,
-                                     double *offset, double passed, double interval, double grid, RateSteps steps, int64_t column)
+    void eventsim_poisson_next(uint64_t seed, uint64_t id, uint64_t law, double since, double since_offset, double *epoch,
+                               double *offset, double passed, double interval, double grid, RateSteps steps, int64_t column)
     int eventsim_poisson_stretch(PoissonSources *p, PoissonStretch *t)
     int64_t eventsim_poisson_first(const PoissonSources *p, const PoissonStretch *t, int64_t first, int64_t n, PoissonBlock *b)
     void eventsim_poisson_blocks(const PoissonSources *p, const PoissonStretch *t, int64_t first, PoissonBlock *b,

@@ -71,7 +71,7 @@ MUTATIONS = [
     Mutation("touched neuron stays marked", "ext/engine.pxi", "        p.mark[j] = 0\n", ""),
     Mutation("spike at T in both runs", "ext/engine.pxi", "if not before(next, end):", "if before(end, next):"),
     Mutation("coarse convergence", "ext/solver.pxi", "2.0 ** -51", "2.0 ** -20"),
-    Mutation("Poisson event of a rate that has changed", "ext/poisson.h", "if (k == steps.n || earlier(first,", "if (1 || earlier(first,"),
+    Mutation("Poisson event of a rate that has changed", "ext/poisson.h", "if (earlier(e, o, since, since_offset) || !earlier(e, o, change, fraction))", "if (earlier(e, o, since, since_offset))"),
     Mutation("new weights only for new spikes", "eventsim/simulation.py", "                old.set_weight(", "                (lambda w: w)("),
     Mutation("next event of a source not saved", "ext/engine.pxi", "            p.state[:] = state[f\"state{i}\"]\n",
              "            p.state[:, :-4] = state[f\"state{i}\"][:, :-4]\n"),

@@ -54,15 +54,10 @@ cdef class PoissonPopulation(Population):
     cdef void find_next(self, Py_ssize_t j, Time t, double passed) noexcept nogil:
         """The next event is the first from a time on, but for so many at this very time."""
         cdef PoissonState *s = <PoissonState *> self.row(j)
-        cdef uint64_t id = self.first + j, law = <uint64_t> s.law << 32
-        cdef int64_t column = j if self.steps.columns > 1 else 0
         cdef Time own = self.first_own(j, t)
         s.next = t
-        if self.grid > 0.0:
-            eventsim_poisson_next_point(self.seed, id, law, own.epoch, own.offset, &s.next.epoch, &s.next.offset, passed, self.q(j)[0],
-                                        self.grid, self.steps, column)
-        else:
-            eventsim_poisson_next(self.seed, id, law, &s.next.epoch, &s.next.offset, passed, self.q(j)[0], self.steps, column)
+        eventsim_poisson_next(self.seed, self.first + j, <uint64_t> s.law << 32, own.epoch, own.offset, &s.next.epoch, &s.next.offset,
+                              passed, self.q(j)[0], self.grid, self.steps, j if self.steps.columns > 1 else 0)
         s.before = passed if same(s.next, t) else 0.0
 
     cdef Time alarm(self, Py_ssize_t j) noexcept nogil:
