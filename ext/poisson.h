@@ -292,7 +292,8 @@ typedef struct {                        /* a stretch of time, in which no rate c
     double begin, begin_offset;         /* of the events' own times */
     double end, end_offset;
     double from, from_offset;           /* of when they happen: on a grid later, */
-    double until, until_offset;         /* and where that ends */
+    double until, until_offset;         /* and where that ends; */
+    double point, stop;                 /* on a grid, the first of its points in there, and the first after them */
 } PoissonStretch;
 
 typedef struct {                        /* cells of sources, one each, and the events of one block of words */
@@ -347,6 +348,10 @@ static int eventsim_poisson_stretch(PoissonSources *p, PoissonStretch *t)
         t->end = p->steps.time[2 * k];
         t->end_offset = p->steps.time[2 * k + 1];
     }
+    if (p->grid > 0.0) {
+        t->point = lane_point_from(t->from, t->from_offset, p->grid);
+        t->stop = lane_point_from(t->until, t->until_offset, p->grid);
+    }
     return 1;
 }
 
@@ -354,9 +359,8 @@ static int eventsim_poisson_stretch(PoissonSources *p, PoissonStretch *t)
 INLINE double poisson_cells(const PoissonSources *p, const PoissonStretch *t, const PoissonLaws *laws, int64_t j, double *first)
 {
     if (p->grid > 0.0) {
-        const double k = lane_point_from(t->from, t->from_offset, p->grid), end = lane_point_from(t->until, t->until_offset, p->grid);
-        *first = floor((k - 1.0) / laws->steps[j]);
-        return k < end ? ceil((end - 1.0) / laws->steps[j]) : *first;
+        *first = floor((t->point - 1.0) / laws->steps[j]);
+        return t->point < t->stop ? ceil((t->stop - 1.0) / laws->steps[j]) : *first;
     }
     *first = lane_cell_of(t->begin, t->begin_offset, laws->per_ms[j]);
     return lane_cell_from(t->end, t->end_offset, laws->per_ms[j]);

@@ -109,7 +109,7 @@ MUTATIONS = [
     Mutation("spikes drawn ahead counted when a run ends", "ext/windows/drives.pxi", "        arrived[here] -= counts\n", "", WINDOWS),
     Mutation("arrivals of one instant in the wrong order", "ext/windows/lists.pxi", "if not arrives_first(&hung[order[place[i]] - 1], &hung[one - 1])", "if arrives_first(&hung[one - 1], &hung[order[place[i]] - 1])", WINDOWS),
     Mutation("last cell of a stretch not drawn", "ext/poisson.h", "return lane_cell_from(t->end", "return lane_cell_of(t->end", WINDOWS),
-    Mutation("last step of a stretch not drawn", "ext/poisson.h", "ceil((end - 1.0) / laws->steps[j])", "ceil((end - 2.0) / laws->steps[j])", WINDOWS),
+    Mutation("last step of a stretch not drawn", "ext/poisson.h", "ceil((t->stop - 1.0) / laws->steps[j])", "ceil((t->stop - 2.0) / laws->steps[j])", WINDOWS),
     Mutation("at most eight events in a step", "ext/windows/drives.h", "if (number[j] == 2 * WORDS)", "if (0)", WINDOWS),
     Mutation("window of a visit by the other rounding", "ext/windows/worker.pxi", "return min(window + 1, self.plan.window + SLOTS - 1)", "return window", WINDOWS),
     Mutation("spikes in flight by the other rounding", "ext/windows/send.pxi", "    if rows.visited and rows.delays.stride == 0:", "    if False:", WINDOWS),

@@ -106,6 +106,7 @@ INLINE void delta_through(int lanes, Lanes *x, int same, const double *t, const 
     }
     delta_drive(lanes, x);
 }
+
 STEP(delta, DeltaNeuron, DeltaRow)
 ALONE(delta, DeltaNeuron, DeltaRow)
 PANEL(delta, DeltaNeuron, DeltaRow)

@@ -123,6 +123,7 @@ INLINE void fly_through(int lanes, Lanes *x, int same, const double *length, con
     }
     fly_drive(lanes, x);
 }
+
 STEP(fly, FlyNeuron, FlyRow)
 ALONE(fly, FlyNeuron, FlyRow)
 

@@ -158,6 +158,7 @@ INLINE void lif_through(int lanes, Lanes *x, int same, const double *t, const Pr
     }
     lif_drive(lanes, x);
 }
+
 /* Currents come to the end of a rest within a stretch of time. */
 INLINE void lif_rest(int lanes, Lanes *x)
 {
@@ -196,6 +197,7 @@ INLINE void lif_settle(int lanes, Lanes *x, double quantum, double length, const
         x->in[l] = in;
     }
 }
+
 STEP(lif, LIFNeuron, LIFRow)
 ALONE(lif, LIFNeuron, LIFRow)
 SETTLE(lif, LIFNeuron, LIFRow)

@@ -35,8 +35,8 @@ INLINE Response response(double a, double b, double t)
 /* ---- taking neurons to the end of the window, if they certainly do not spike in it
  *
  * What all models share; a model supplies the formulas, for neurons side by side: what to `load` of a neuron and of its
- * coefficients (`rates`), the `factors` of a time, how a state comes to the beginning of the window (`late`), the bound, the
- * state at the end, and the largest drive after it (`through`), and what to `store`.
+ * coefficients (`rates`), the `factors` of a time, how a state comes to the beginning of the window (`late`), the bound and the
+ * state at the end (`through`), the largest `drive` from then on, what an arrival does (`take`), and what to `store`.
  *
  * fails: may it spike? Then its row stays as it is. Else the row is written, if there was anything to commit. respite: how
  * long after the end of the window it will not spike, if nothing arrives.
@@ -106,6 +106,7 @@ INLINE void spread(Propagators *f)
         MODEL##_rates(&x, l, (const ROW *)(rows + stride * ids[l < n ? l : 0]));                                       \
     for (l = 0; !stride && l < lanes; l++)                                                                             \
         MODEL##_rates(&x, l, (const ROW *)rows);
+
 #define STEP(MODEL, NEURON, ROW)                                                                                       \
     LANES void eventsim_##MODEL##_step(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons,          \
                                        const double *rows, int64_t stride, int same, const Sum *const *sums,           \
