@@ -25,7 +25,7 @@ def heterogeneous(n=60):
     noise = net.add("noise", n, es.Poisson(rate=800.0))
     cells = net.add("cells", n, heterogeneous_cells(n), V_m=es.Uniform(-70, -52))
     read = net.add("read", 3, es.LeakyIntegrator())
-    net.connect(noise, cells, es.OneToOne(), weight=es.Uniform(-150, 250), delay=0.3)
+    net.connect(noise, cells, es.FixedInDegree(1), weight=es.Uniform(-150, 250), delay=0.3)
     net.connect(cells, cells, es.FixedProbability(0.2), weight=es.Normal(0.0, 80.0), delay=es.Uniform(0.13, 700.0))
     net.connect(cells, cells, es.FixedProbability(0.5), weight=es.Normal(0.0, 40.0), delay=es.Uniform(0.13, 0.5))
     net.connect(cells, read, es.AllToAll(), weight=10.0, delay=1.0)
@@ -63,7 +63,7 @@ def freezing(n=80, delay=1.3):
     cells = net.add("cells", n, es.FlyLIF(t_ref=rest, V_th=np.linspace(-43.0, -48.0, n)), V_m=es.Uniform(-52, -48))
     other = net.add("other", n, es.FlyLIF(tau_syn=np.linspace(30.0, 3.0, n), t_ref=1.7))
     net.connect(kick, cells[: n // 4], es.OneToOne(), weight=30.0, delay=0.0, receptor="V")
-    net.connect(noise, cells, es.OneToOne(), weight=es.Uniform(-2.0, 6.0), delay=0.7)
+    net.connect(noise, cells, es.FixedInDegree(1), weight=es.Uniform(-2.0, 6.0), delay=0.7)
     net.connect(cells, cells, es.FixedOutDegree(30), weight=es.Normal(0.6, 2.0), delay=delay)
     net.connect(cells, other, es.FixedOutDegree(20), weight=es.Normal(2.0, 2.0), delay=es.Uniform(0.9, 3.0))
     net.connect(other, cells, es.FixedOutDegree(2), weight=-1.0, delay=es.Uniform(0.6, 30.0))
@@ -268,6 +268,20 @@ def test_sources_drive():
     sim.run(2.0)
     assert sim._engine.lagging.keys() == {0, 1, 2, 3}
     assert sim._windows.length == 0.125
+
+
+@pytest.mark.parametrize(("rate", "rule", "drive"), [(40.0, es.OneToOne(), True), (20.0, es.OneToOne(), False),
+                                                     (400.0, es.FixedInDegree(1), False), (600.0, es.FixedInDegree(1), True)])
+def test_where_all_neurons_are_looked_at_in_every_window(rate, rule, drive):
+    """From an event in thirty windows on, if all are of sources of the neuron's own; else from an arrival in two."""
+    net = es.Network()
+    noise, cells = net.add("noise", 100, es.Poisson(rate=rate)), net.add("cells", 100, es.LIF())
+    net.connect(noise, cells, rule, weight=300.0, delay=1.5)
+    sim = windowed(net, record_spikes=["cells"])
+    sim.run(2.0)
+    assert sim._windows.length == 1.0
+    assert [sums.dense for sums in sim._windows.sums] == [drive]
+    assert bool(sim._engine.lagging) == (drive and isinstance(rule, es.OneToOne))
 
 
 def test_sources_are_drawn_for_several_windows_at_once():

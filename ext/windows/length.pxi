@@ -50,19 +50,15 @@ def window_length(Engine engine):
     return 2.0 ** floor(np.log2(shortest))
 
 
-def poisson_arrivals(Engine engine, Population p):
-    """How many arrivals Poisson sources bring to a population [1/ms]."""
-    arrivals = 0.0
-    for pre, indices in zip(engine.populations, engine.outgoing, strict=True):
-        if "rate" in pre.parameters:
-            synapses = sum(len(engine.projections[k].indices) for k in indices if engine.projections[k].post is p)
-            arrivals += 1e-3 * float(np.mean(pre.parameters["rate"])) * synapses
-    return arrivals
-
-
 def is_driven(Engine engine, Population p, double length):
     """Do Poisson sources alone reach so many neurons in a window that all are looked at in each?"""
-    return poisson_arrivals(engine, p) * length > DENSE * p.n
+    cdef Rows rows
+    arrivals = 0.0
+    for pre, indices in zip(engine.populations, engine.outgoing, strict=True):
+        for rows in [engine.projections[k] for k in indices] if "rate" in pre.parameters else ():
+            if rows.post is p:
+                arrivals += 1e-3 * float(np.mean(pre.parameters["rate"])) * len(rows.indices) * (SINGLE if rows.one_each()[0] else 1.0)
+    return arrivals * length > DENSE * p.n
 
 
 def frame_length(Population p, double length):

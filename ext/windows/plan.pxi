@@ -63,7 +63,8 @@ cdef extern from *:
 
 cdef double LONGEST_FRAME = 8.0     # [ms], of several windows
 
-cdef double DENSE = 0.5         # arrivals from Poisson sources at a neuron in a window, from which on all neurons are visited
+cdef double DENSE = 0.5         # arrivals from Poisson sources at a neuron in a window, from which on all neurons are visited; one
+cdef double SINGLE = 16.0       # of a source that has no other synapse counts for so many: to find its next event alone costs that
 
 cdef uint32_t UNDELAYED = <uint32_t> 1 << 31
 
