@@ -82,6 +82,7 @@ cdef extern from "drives.h" nogil:
         int64_t *ahead
         int64_t n
         int limited
+        double left
         double weight[64]
         double longest[64]
         PoissonBlock more

@@ -13,7 +13,8 @@
  * time count. (Steps change the law, and so does a rate that is set between runs.)
  *
  * On a grid, an approximation, an event happens at the end of the step its own time lies in. Cells are then steps, or halves or
- * doubles of them; where a cell is a step, as it is where many events are expected, its number is all that need be drawn.
+ * doubles of them. Where a cell is a step, as it is unless few events or many are expected, its number is all that need be drawn;
+ * it is in a word of a block that four sources share.
  */
 #ifndef EVENTSIM_POISSON_H
 #define EVENTSIM_POISSON_H
@@ -25,6 +26,7 @@ enum {
     SIDE = 64                           /* sources side by side */
 };
 #define POISSON_PURPOSE ((uint64_t)5 << 32)     /* random.pxi */
+#define SHARED_BLOCK ((uint64_t)1 << 32)        /* no cell has so many */
 static const double LAST_CELL = 0x1p50;         /* up to there they can be counted */
 
 /* ---- one cell */
@@ -64,6 +66,29 @@ INLINE double lane_unit(uint64_t word)
     return x - 1.0;
 }
 
+/* the uniform number for the number of events in a step */
+INLINE double poisson_share(uint64_t seed, uint64_t id, uint64_t law, int64_t step)
+{
+    uint64_t word[WORDS];
+    poisson_words(seed, id / WORDS, law, step, SHARED_BLOCK, word);
+    return lane_unit(id & 2 ? (id & 1 ? word[3] : word[2]) : (id & 1 ? word[1] : word[0]));
+}
+
+/* those of SIDE sources at once, from source `id` on; returns that of the first, in `share` */
+enum { SHARES = WHOLE(SIDE / 4 + 1) * 4 };
+INLINE const double *poisson_shares(uint64_t seed, uint64_t id, uint64_t law, int64_t step, double *restrict share)
+{
+    for (int64_t k = 0; k < SHARES / WORDS; k++) {
+        uint64_t word[WORDS];
+        poisson_words(seed, id / WORDS + (uint64_t)k, law, step, SHARED_BLOCK, word);
+        share[WORDS * k] = lane_unit(word[0]);
+        share[WORDS * k + 1] = lane_unit(word[1]);
+        share[WORDS * k + 2] = lane_unit(word[2]);
+        share[WORDS * k + 3] = lane_unit(word[3]);
+    }
+    return share + id % WORDS;
+}
+
 typedef struct {
     double length, mean;                /* [ms], events expected */
     double steps;                       /* a power of two: how many milliseconds long it is, or steps of the grid */
@@ -77,7 +102,7 @@ static inline Cells eventsim_poisson_cells(double interval, double grid)
     int exponent;
     const double fraction = frexp(interval / unit, &exponent);
     if (interval < 1e250) {
-        if (!(grid > 0.0 && grid >= 0.75 * interval && grid <= 3.0 * interval))
+        if (!(grid > 0.0 && grid >= 0.125 * interval && grid <= 3.0 * interval))
             cells.steps = ldexp(1.0, fraction < 2.0 / 3.0 ? exponent : exponent + 1);
         cells.length = unit * cells.steps;
         cells.mean = cells.length / interval;
@@ -109,13 +134,22 @@ static inline int eventsim_poisson_number(double u, double mean)
     return n;
 }
 
+/* is a cell a step of the grid? */
+INLINE int poisson_is_step(double grid, double steps)
+{
+    return grid > 0.0 && steps == 1.0;
+}
+
 /* the events of a cell, in the order of their words, as parts of its length; returns how many */
-static inline int eventsim_poisson_cell(uint64_t seed, uint64_t id, uint64_t law, double mean, double cell, double *place)
+static inline int eventsim_poisson_cell(uint64_t seed, uint64_t id, uint64_t law, double mean, int is_step, double cell, double *place)
 {
     uint64_t word[WORDS];
-    int n, i;
+    int n = 0, i;
+    if (is_step && (n = eventsim_poisson_number(poisson_share(seed, id, law, lane_whole(cell)), mean)) == 0)
+        return 0;
     poisson_words(seed, id, law, lane_whole(cell), 0, word);
-    n = eventsim_poisson_number(lane_unit(word[0]), mean);
+    if (!is_step)
+        n = eventsim_poisson_number(lane_unit(word[0]), mean);
     for (i = 0; i < n; i++) {
         if ((i + 1) % WORDS == 0)
             poisson_words(seed, id, law, lane_whole(cell), (uint64_t)(i + 1) / WORDS, word);
@@ -243,7 +277,7 @@ static inline void eventsim_poisson_next(uint64_t seed, uint64_t id, uint64_t la
                 *epoch = NAN;
                 return;
             }
-            n = eventsim_poisson_cell(seed, id, law + (uint64_t)k, cells.mean, cell, place);
+            n = eventsim_poisson_cell(seed, id, law + (uint64_t)k, cells.mean, poisson_is_step(grid, cells.steps), cell, place);
             for (i = 0; i < n; i++) {
                 eventsim_poisson_time(cell, place[i], cells.length, &e, &o);
                 if (earlier(e, o, since, since_offset) || !earlier(e, o, change, fraction))
@@ -367,12 +401,12 @@ INLINE double poisson_cells(const PoissonSources *p, const PoissonStretch *t, co
 }
 
 /* Is a cell a step, with all its own times in the time of the law, roundings of these considered? */
-INLINE int poisson_is_step(const PoissonSources *p, const PoissonStretch *t, double cell, double steps)
+INLINE int poisson_is_whole_step(const PoissonSources *p, const PoissonStretch *t, double cell, double steps)
 {
     double begin, offset, end, end_offset;
     lane_point(cell - 0x1p-20, p->grid, &begin, &offset);
     lane_point(cell + 1.0 + 0x1p-20, p->grid, &end, &end_offset);
-    return steps == 1.0 && !earlier(begin, offset, t->begin, t->begin_offset) && !earlier(t->end, t->end_offset, end, end_offset);
+    return poisson_is_step(p->grid, steps) && !earlier(begin, offset, t->begin, t->begin_offset) && !earlier(t->end, t->end_offset, end, end_offset);
 }
 
 /* Begin with the first cells of a stretch, of n sources, SIDE at most; returns in how many it lies. */
@@ -390,7 +424,8 @@ INLINE int64_t poisson_first(const PoissonSources *p, const PoissonStretch *t, i
     for (j = 0; j < lanes; j++) {
         const double cell = b->cell[j];
         if (p->grid > 0.0)
-            whole = poisson_is_step(p, t, cell, laws->steps[j]) && poisson_is_step(p, t, cell + most - 1.0, laws->steps[j]) ? whole : 0.0;
+            whole = poisson_is_whole_step(p, t, cell, laws->steps[j])
+                            && poisson_is_whole_step(p, t, cell + most - 1.0, laws->steps[j]) ? whole : 0.0;
         else
             whole = cell == lane_cell_from(t->begin, t->begin_offset, laws->per_ms[j])
                             && cell + most == lane_cell_of(t->end, t->end_offset, laws->per_ms[j]) ? whole : 0.0;
@@ -435,13 +470,17 @@ INLINE void poisson_any_block(const PoissonSources *p, const PoissonStretch *t, 
         place[3][j] = lane_unit(word[3]);
         begin[j] = lane_cell(b->cell[j], b->length[j], &epoch[j]);
     }
+    for (j = 0; on_grid && j < n; j++)
+        steps[j] = p->alike ? p->laws->steps[0] : p->laws[b->source[j] / SIDE].steps[b->source[j] % SIDE];
+    for (j = 0; on_grid && j < n; j++) {
+        const double share = poisson_share(p->seed, p->id + (uint64_t)b->source[j], law, lane_whole(b->cell[j]));
+        place[0][j] = steps[j] == 1.0 ? share : place[0][j];
+    }
     for (j = 0; j < n; j++) {
         const double u = later ? b->u[j] : place[0][j];
         b->u[j] = u;
         b->number[j] = poisson_number(u, level, j) + (later ? WORDS : 0.0);
     }
-    for (j = 0; on_grid && j < n; j++)
-        steps[j] = p->alike ? p->laws->steps[0] : p->laws[b->source[j] / SIDE].steps[b->source[j] % SIDE];
     for (i = !later; i < WORDS; i++) {
         const double event = (double)(WORDS * later + i - 1);
         for (j = 0; j < n; j++) {
@@ -504,6 +543,13 @@ INLINE void poisson_second(const PoissonSources *p, const PoissonStretch *t, Poi
     poisson_draw(p, t, b, 1, level);
 }
 
+static inline int poisson_cell_of(const PoissonSources *p, int64_t s, double cell, double *place)
+{
+    const PoissonLaws *laws = p->laws + (p->alike ? 0 : s / SIDE);
+    return eventsim_poisson_cell(p->seed, p->id + (uint64_t)s, p->law + (uint64_t)p->step, laws->mean[s % SIDE],
+                                 poisson_is_step(p->grid, laws->steps[s % SIDE]), cell, place);
+}
+
 /* Does an event of source s happen in a stretch, and when? */
 static inline int poisson_happens(const PoissonSources *p, const PoissonStretch *t, int64_t s, double cell, double place, double *e,
                                   double *o)
@@ -522,8 +568,7 @@ static int eventsim_poisson_rest(const PoissonSources *p, const PoissonStretch *
 {
     const int64_t s = b->source[j];
     double place[MOST], e, o;
-    int i, found = 0, n = eventsim_poisson_cell(p->seed, p->id + (uint64_t)s, p->law + (uint64_t)p->step,
-                                                p->laws[p->alike ? 0 : s / SIDE].mean[p->alike ? 0 : s % SIDE], b->cell[j], place);
+    int i, found = 0, n = poisson_cell_of(p, s, b->cell[j], place);
     for (i = 2 * WORDS - 1; i < n; i++) {
         if (poisson_happens(p, t, s, b->cell[j], place[i], &e, &o))
             x[found++] = t->until_offset - ((e - t->until) + o);
@@ -556,10 +601,8 @@ static void eventsim_poisson_range(const PoissonSources *p, const PoissonStretch
 /* The times of the events in one of them, on a grid when they happen, in no order; returns how many. */
 static int eventsim_poisson_list(const PoissonSources *p, const PoissonStretch *t, int64_t s, double cell, double (*time)[2])
 {
-    const PoissonLaws *laws = p->laws + (p->alike ? 0 : s / SIDE);
     double place[MOST];
-    int i, found = 0, n = eventsim_poisson_cell(p->seed, p->id + (uint64_t)s, p->law + (uint64_t)p->step, laws->mean[s % SIDE], cell,
-                                                place);
+    int i, found = 0, n = poisson_cell_of(p, s, cell, place);
     for (i = 0; i < n; i++) {
         found += poisson_happens(p, t, s, cell, place[i], &time[found][0], &time[found][1]);    /* overwritten by the next one if not */
     }

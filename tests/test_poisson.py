@@ -214,6 +214,18 @@ def test_on_a_grid_steps_have_independent_poisson_numbers(rate, grid):
         assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 4 / np.sqrt(a.size)
 
 
+def test_numbers_of_steps_are_those_of_the_words():
+    """Four sources share a block, wherever a population begins."""
+    net = network(2, rate=1e3)
+    net.add("grid", 7, es.Poisson(rate=9e3, grid=0.25))
+    t, i = es.Simulation(net, seed=8, executor="ordered").run(50.0).spikes("grid")
+    level = stats.poisson.cdf(range(27), 2.25)
+    for j in range(7):
+        words = [block(8, (j + 2) // 4, 0, step, 1 << 32)[(j + 2) % 4] for step in range(199)]
+        numbers = np.searchsorted(level, [(w >> 12) * 2.0**-52 for w in words], side="right")
+        assert np.array_equal(np.bincount(np.rint(4 * t[i == j]).astype(int), minlength=200)[1:], numbers)
+
+
 def test_a_step_in_which_a_simulation_begins_counts_from_there():
     net = network(3000, rate=2e3, grid=1.0)
     t, _ = es.Simulation(net, seed=1, t_start=0.75, executor="ordered").run(1.5).spikes("source")

@@ -164,7 +164,7 @@ class Poisson(Model):
 
     With `grid` the events of a step ((k - 1) * grid, k * grid] all happen at its end: their number is a Poisson number with the
     integral of the rate over the step as its mean. A source may spike several times at once; each spike is delivered. A rate that
-    is set between runs holds for the whole of a step whose end is still to come. Cells are then a step long if 3/4 to 3 events are
+    is set between runs holds for the whole of a step whose end is still to come. Cells are then a step long if 1/8 to 3 events are
     expected in one, else halves or doubles of it, so that trains are others than without a grid.
     """
 

@@ -31,6 +31,8 @@ typedef struct {                        /* the targets of sources, one each */
     double part, per_ms;                /* [ms], the length of one, a power of two, and how many are in a millisecond */
     int64_t *ahead, n;                  /* of n targets, sums of windows to come: membranes and currents of 0, of 1 ... */
     int limited;                        /* do arrivals count for a part of the window only? */
+    double left;                        /* on a grid, how long before the end the step at hand ends [ms], NaN: there is none yet; */
+    Effects step;                       /* and the effects of its events */
     double weight[SIDE], longest[SIDE]; /* of the sources at hand; how long before its end they count at most [ms] */
     PoissonBlock more;                  /* cells of which block 1 is still to be drawn, */
     double weight_more[SIDE], longest_more[SIDE];
@@ -137,40 +139,54 @@ INLINE void drive_whole(const PoissonSources *p, const PoissonStretch *t, int64_
     }
 }
 
+/* The effects of the events of a step: if common to all targets, found once for all sources. */
+INLINE void effects_of_step(const PoissonBlock *b, double left, Driven *d)
+{
+    const int common = d->stride == 0 && !d->limited;
+    double x[SIDE];
+    int64_t i, j;
+    if (common && d->left == left)
+        return;
+    d->left = left;
+    for (j = 0; j < SIDE; j++)
+        x[j] = d->limited && d->longest[j] < left ? d->longest[j] : left;
+    if (d->series)
+        eventsim_series(left, d->series, &d->step, 0);
+    else
+        d->kernel->effects(common ? 1 : b->n, x, b->source, d->rows, d->stride, d->quantum, d->same, &d->step);
+    for (i = 0; common && i < 4; i++) {
+        const double f = d->step.f[i][0];
+        for (j = 0; j < SIDE; j++)
+            d->step.f[i][j] = f;
+    }
+}
+
 /* On a grid, where a cell is a step: its events all happen at its end, so that their number is all there is to draw. */
-INLINE void drive_step(const PoissonSources *p, const PoissonStretch *t, int64_t first, const PoissonBlock *b, const Driven *d,
+INLINE void drive_step(const PoissonSources *p, const PoissonStretch *t, int64_t first, const PoissonBlock *b, Driven *d,
                        DrivenSums *restrict s)
 {
-    const uint64_t law = p->law + (uint64_t)p->step, id = p->id + (uint64_t)first;
     const PoissonLaws *laws = p->laws + (p->alike ? 0 : first / SIDE);
-    const int common = d->stride == 0 && !d->limited;
-    double u[SIDE], number[SIDE], x[SIDE], epoch, offset, left;
-    int64_t j, n = WHOLE(b->n);
-    Effects e;
+    double share[SHARES], number[SIDE], epoch, offset;
+    const double *u = poisson_shares(p->seed, p->id + (uint64_t)first, p->law + (uint64_t)p->step, lane_whole(b->cell[0]), share);
+    int64_t j, many = 0, n = WHOLE(b->n);
     int k;
     lane_point(b->cell[0] + 1.0, p->grid, &epoch, &offset);
-    left = t->until_offset - ((epoch - t->until) + offset);
+    effects_of_step(b, t->until_offset - ((epoch - t->until) + offset), d);
     for (j = 0; j < n; j++) {
-        uint64_t word[WORDS];
-        poisson_words(p->seed, id + (uint64_t)j, law, lane_whole(b->cell[j]), 0, word);
-        u[j] = lane_unit(word[0]);
-        number[j] = 0.0;
+        double reached = 0.0;
         _Pragma("GCC unroll 8") for (k = 0; k < 2 * WORDS; k++)
-            number[j] += u[j] >= laws->level[k][j] ? 1.0 : 0.0;
-        x[j] = d->limited && d->longest[j] < left ? d->longest[j] : left;
+            reached += u[j] >= laws->level[k][j] ? 1.0 : 0.0;
+        number[j] = reached;
     }
-    for (j = 0; j < b->n; j++)
+    for (j = 0; j < n; j++)
+        many |= lane_whole(number[j]) & 2 * WORDS;
+    for (j = 0; many && j < b->n; j++)
         if (number[j] == 2 * WORDS)
             number[j] = eventsim_poisson_number(u[j], laws->mean[j]);
-    if (d->series)
-        eventsim_series(left, d->series, &e, 0);
-    else
-        d->kernel->effects(common ? 1 : b->n, x, b->source, d->rows, d->stride, d->quantum, d->same, &e);
-    for (j = 0; j < b->n; j++) {
-        const int inhibits = d->weight[j] < 0.0;
-        const int64_t i = common ? 0 : j;
-        s->membrane[j] += lane_whole(number[j] * lane_round(d->weight[j] * e.f[2 * inhibits][i]));
-        s->current[j] += lane_whole(number[j] * lane_round(d->weight[j] * e.f[2 * inhibits + 1][i]));
+    for (j = 0; j < n; j++) {
+        const double w = d->weight[j];
+        s->membrane[j] += lane_whole(number[j] * lane_round(w * (w < 0.0 ? d->step.f[2][j] : d->step.f[0][j])));
+        s->current[j] += lane_whole(number[j] * lane_round(w * (w < 0.0 ? d->step.f[3][j] : d->step.f[1][j])));
         s->counts[j] += lane_whole(number[j]);
     }
 }
@@ -276,10 +292,9 @@ LANES void eventsim_drive(const PoissonSources *p, const PoissonStretch *t, int6
     int k;
     memset(s, 0, (size_t)d->parts * sizeof(DrivenSums));
     for (; cells > 0; cells--) {
-        if (p->grid > 0.0 && block.whole) {
+        if (p->grid > 0.0 && block.whole)
             drive_step(p, t, first, &block, d, s);
-            memset(block.number, 0, sizeof(block.number));      /* nothing is left of it */
-        } else if (block.whole && d->series && d->series->terms == 6)
+        else if (block.whole && d->series && d->series->terms == 6)
             SPELT(drive_whole, 6, p, t, first, &block, d);
         else if (block.whole && d->series && d->series->terms == 8)
             SPELT(drive_whole, 8, p, t, first, &block, d);
@@ -288,7 +303,7 @@ LANES void eventsim_drive(const PoissonSources *p, const PoissonStretch *t, int6
             add_block(&block, 0, d->weight, d->longest, d, s);
         }
         more = 0;
-        for (j = 0; j < SIDE; j++)
+        for (j = 0; j < SIDE && !(p->grid > 0.0 && block.whole); j++)
             more |= (uint64_t)(j < n && block.number[j] >= WORDS) << j;
         for (; more; more &= more - 1) {
             j = __builtin_ctzll(more);

@@ -55,7 +55,7 @@ cdef int64_t draw_and_sum(Background *d, Sums s, Sum *sums, int64_t apart, Time 
     targets.series = &s.series if (<Rows> d.rows).by_series else NULL
     targets.sums, targets.apart, targets.counts, targets.total, targets.more.n = sums, apart, d.counts, 0, 0
     targets.parts, targets.now, targets.part, targets.per_ms = parts, <int> now, s.length, 1.0 / s.length
-    targets.ahead, targets.n = d.ahead, d.sources.n
+    targets.ahead, targets.n, targets.left = d.ahead, d.sources.n, NAN
     for k in range(2 * now):
         memset(d.ahead + k * d.sources.n + begin, 0, (end - begin) * sizeof(int64_t))
     while eventsim_poisson_stretch(&d.sources, &t):
