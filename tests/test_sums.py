@@ -284,6 +284,23 @@ def test_where_all_neurons_are_looked_at_in_every_window(rate, rule, drive):
     assert bool(sim._engine.lagging) == (drive and isinstance(rule, es.OneToOne))
 
 
+@pytest.mark.parametrize(("rate", "delay", "begins"), [
+    (2000.0, 1.5, [[0, 192, 192, 192], [0, 0, 64, 64], [0, 0, 128, 200]]),
+    (10.0, 1.5, [[0, 64, 128, 192], [0, 64, 64, 64], [0, 128, 200, 200]]),
+    (2000.0, 0.0, [[0, 64, 128, 192], [0, 64, 64, 64], [0, 128, 200, 200]]),
+])
+def test_whose_neurons_are_whose(rate, delay, begins):
+    """Three threads: populations one behind the other if all neurons are busy and nobody has to wait for others; else of each a part."""
+    net = es.Network()
+    for n in (192, 64, 200):
+        cells = net.add(f"cells {n}", n, es.LIF())
+        net.connect(net.add(f"noise {n}", n, es.Poisson(rate=rate)), cells, es.OneToOne(), weight=1.0, delay=1.5)
+    net.connect(net["cells 192"], cells, es.FixedOutDegree(3), weight=1.0, delay=delay)
+    sim = windowed(net, threads=3)
+    sim.run(1.0)
+    assert [sums.begins for sums in sim._windows.sums] == begins
+
+
 def test_sources_are_drawn_for_several_windows_at_once():
     sim = windowed(ahead(), record_spikes=["cell", "jump"])
     sim.run(2.0)
@@ -618,7 +635,7 @@ def neurons(draw, model):
 @given(data=st.data())
 def test_what_passes_the_bound_stays_below_threshold(model, data):
     core, row, arrival, weight, length = data.draw(neurons(model))
-    sums = _core.Sums(core, 1, 1)
+    sums = _core.Sums(core, 1)
     sums.set_quanta(max(np.abs(weight).max(initial=0.0), 1e-3), length)
     after = row.copy()
     fails, respite = sums.take(after, length - arrival, weight, length)
@@ -663,7 +680,7 @@ def test_a_neuron_that_takes_its_only_arrival_stays_below_threshold(model, data,
     assume(len(arrival) and arrival[0] < length)
     t, w = float(arrival[0]), float(weight[0])
     row[2:4] = divmod(wait + free * length if free else 0.0, 1.0)  # released then
-    sums = _core.Sums(core, 1, 1)
+    sums = _core.Sums(core, 1)
     sums.set_quanta(1.0, length)
     after = row.copy()
     fails, respite = sums.alone(after, wait, t, w, length)
@@ -743,7 +760,7 @@ def test_a_neuron_with_credit_stays_below_threshold(case, later, share):
         keep = arrival >= end - length
         arrival, weight = arrival[keep], weight[keep]
     assume(below(core, row, arrival, weight, 0.0, end - length)[0])
-    sums = _core.Sums(core, 1, 1)
+    sums = _core.Sums(core, 1)
     sums.set_places(False, frame)
     sums.set_quanta(max(np.abs(weight).max(initial=0.0), 1e-3), length)
     after = row.copy()
@@ -781,7 +798,7 @@ def test_inhibition_that_fades_faster_gives_no_credit(fast):
         cell = es.LIF(tau_m=20.0, tau_syn_ex=4.0, tau_syn_in=tau, C_m=1.0, E_L=-70.0, V_th=-55.0)
         net.add(f"{tau} ms", 1, cell, V_m=-56.0, I_ex=4.0, I_in=-4.0)
     for core, balanced in zip(es.Simulation(net)._engine.populations, (False, True), strict=True):
-        sums = _core.Sums(core, 1, 1)
+        sums = _core.Sums(core, 1)
         sums.set_places(False, 4.0)
         sums.set_quanta(1.0, 0.125)
         row = core.state[0].copy()
@@ -796,7 +813,7 @@ def test_a_spike_before_the_inhibition_is_not_overlooked():
     net = es.Network()
     net.add("cell", 1, es.LIF(tau_m=20.0, tau_syn_ex=4.0, tau_syn_in=4.0, C_m=1.0), V_m=-55.05, I_ex=1.0)
     core = es.Simulation(net)._engine.populations[0]
-    sums = _core.Sums(core, 1, 1)
+    sums = _core.Sums(core, 1)
     sums.set_places(False, 4.0)
     sums.set_quanta(20.0, 0.5)
     for inhibition, spikes in ((0.1, False), (0.4, True)):

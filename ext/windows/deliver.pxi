@@ -165,8 +165,8 @@ cdef inline void fetch_sums(Worker w, Rows rows, Sums s, const Segment *segment)
 cdef inline void add_segment(Worker w, Rows rows, Population p, Sums s, int64_t k, int64_t n, const Effects *e, int one,
                              const double *x) noexcept nogil:
     """Sum synapses from k on, all with effect `one` (-1: each with its own)."""
-    cdef int32_t lo = <int32_t> min(s.share * w.index, p.n), hi = <int32_t> min(s.share * (w.index + 1), p.n)
-    if w.n_workers == 1 or rows.at_once:        # all of them are own ones
+    cdef int32_t lo = <int32_t> s.begin[w.index], hi = <int32_t> s.begin[w.index + 1]
+    if hi - lo == p.n or rows.at_once:          # all of them are own ones
         hi = INT32_MAX
     cdef Resting resting
     cdef const float *f32 = rows.weights.f32 + k * rows.weights.stride if rows.weights.f32 != NULL else NULL

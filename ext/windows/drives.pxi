@@ -157,7 +157,7 @@ cdef bint has_spiked(PoissonPopulation p, Time now) noexcept:
 
 cdef start_drive(Windows windows, Worker w, PoissonPopulation p, Rows rows, int32_t projection, int64_t first, Time since):
     cdef Sums s = <Sums> windows.plan.sums[rows.post.index]
-    begin, end = np.searchsorted(rows.indices, [s.share * w.index, s.share * (w.index + 1)])
+    begin, end = np.searchsorted(rows.indices, [s.begin[w.index], s.begin[w.index + 1]])
     if begin == end:
         return
     cdef Background *d = <Background *> w.add(&w.drives, sizeof(Background))

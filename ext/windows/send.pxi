@@ -40,7 +40,7 @@ cdef void send_off(Worker w, Rows rows, Flight *f) noexcept nogil:
     """Send a spike, and note when it will have arrived everywhere."""
     cdef int to
     cdef Flight part
-    cdef int64_t share = (<Sums> w.plan.sums[rows.post.index]).share if rows.visited else 0
+    cdef const int64_t *begin = (<Sums> w.plan.sums[rows.post.index]).begin if rows.visited else NULL
     f.arrival = later(f.departure, value(rows.delays, f.stop - 1))
     w.file(&w.flights, f)
     f.arrival = later(f.departure, value(rows.delays, f.cursor))
@@ -48,9 +48,9 @@ cdef void send_off(Worker w, Rows rows, Flight *f) noexcept nogil:
         for to in range(w.n_workers):
             part = f[0]
             if rows.at_once and w.n_workers > 1:
-                part.cursor = first_from(rows, f.cursor, f.stop, share * to)
-                part.stop = first_from(rows, part.cursor, f.stop, share * (to + 1))
-            if part.cursor < part.stop:
+                part.cursor = first_from(rows, f.cursor, f.stop, begin[to])
+                part.stop = first_from(rows, part.cursor, f.stop, begin[to + 1])
+            if part.cursor < part.stop and begin[to] < begin[to + 1]:
                 w.file(&w.slot(w.window_to_visit(rows, f)).spikes[to], &part)
     else:
         send(w, rows, f)

@@ -58,7 +58,8 @@ cdef class Sums:
     cdef Lone *lone                             # two of each worker
     cdef readonly bint lonely                   # is nearly every arrival the only one at its neuron?
     cdef int workers
-    cdef Py_ssize_t share                       # neurons of each worker
+    cdef int64_t *begin                         # the first neuron of each worker, and where those of the last end
+    cdef bint dealt                             # since the last `set_places`?
     cdef readonly bint dense                    # are all neurons looked at in every window?
     cdef readonly double frame                  # for how long sums last [ms]; 0: for a window. If so (frames.pxi):
     cdef int64_t *credit                        # how much excitation each neuron can take, -1: not looked up,
@@ -73,23 +74,24 @@ cdef class Sums:
     cdef Series series                          # see drives.h
     cdef tuple fitted                           # and what it was made for
 
-    def __cinit__(self, Population p, Py_ssize_t words, int workers):
+    def __cinit__(self, Population p, int workers):
         cdef Py_ssize_t n = p.n + 64
         cdef int k
-        self.p, self.share = p, 64 * words
-        self.workers = workers
+        self.p, self.workers = p, workers
         self.place = <int32_t *> calloc(n, sizeof(int32_t))
         self.pools = <Pool *> calloc(workers, sizeof(Pool))
         self.touched = <uint64_t *> calloc(4 * (n >> 6), sizeof(uint64_t))
         self.marks = <uint64_t *> calloc(2 * (n >> 6), sizeof(uint64_t))
         self.lone = <Lone *> calloc(2 * workers, sizeof(Lone))
-        if self.place == NULL or self.pools == NULL or self.touched == NULL or self.marks == NULL or self.lone == NULL:
+        self.begin = <int64_t *> calloc(workers + 1, sizeof(int64_t))
+        if self.begin == NULL or self.place == NULL or self.pools == NULL or self.touched == NULL or self.marks == NULL or self.lone == NULL:
             raise MemoryError(f"Windows: no memory for {p.n} neurons")
         for k in range(workers):
             self.pools[k].neurons, self.pools[k].width, self.pools[k].apart = p.rows, p.width, 1
         self.reached, self.looks = self.touched, self.touched + (n >> 6)
         self.exact = self.looks + (n >> 6)
         self.resting = self.exact + (n >> 6) if p.kernel().freezes else NULL
+        self.deal_out([0] + workers * [p.n])
 
     def __dealloc__(self):
         cdef int k
@@ -102,6 +104,7 @@ cdef class Sums:
         free(self.panels)
         free(self.outside)
         free(self.lone)
+        free(self.begin)
         free(self.credit)
         free(self.credited)
         free(self.frames)
@@ -161,14 +164,32 @@ cdef class Sums:
         if self.resting != NULL and self.resting[j >> 6] >> (j & 63) & 1:
             self.note_rest(j, now)
 
+    def deal_out(self, begin):
+        """Where the neurons of each worker begin, and those of the last end, in whole words. Before `set_places`."""
+        cdef int k
+        for k in range(self.workers + 1):
+            self.dealt |= self.begin[k] != <int64_t> begin[k]
+            self.begin[k] = begin[k]
+
+    @property
+    def begins(self):
+        """See `deal_out`."""
+        return [self.begin[k] for k in range(self.workers + 1)]
+
+    cdef inline int worker_of(self, Py_ssize_t j) noexcept nogil:
+        cdef int k = 0
+        while j >= self.begin[k + 1]:
+            k += 1
+        return k
+
     def set_places(self, bint dense, double frame=0.0):
         """Let each neuron have a place of its own, because all are looked at in each window or sums last for a frame [ms]; or let
         it have one only while it has arrivals."""
         cdef size_t words = (self.p.n + 63) >> 6
         cdef int k
-        if dense == self.dense and frame == self.frame:
+        if dense == self.dense and frame == self.frame and not self.dealt:
             return
-        self.dense, self.frame = dense, frame
+        self.dense, self.frame, self.dealt = dense, frame, False
         if dense and self.outside == NULL:
             self.panels = <Panel *> aligned_alloc(64, (words + 1) * sizeof(Panel))
             self.outside = <uint64_t *> malloc((words + 1) * sizeof(uint64_t))
@@ -184,9 +205,9 @@ cdef class Sums:
                 raise MemoryError(f"Windows: no memory for the credits of {self.p.n} neurons")
             self.pending, self.due = self.credited + words + 1, self.credited + 2 * (words + 1)
         for k in range(self.workers):
-            self.pools[k].first, self.pools[k].due = <int32_t> min(k * self.share, self.p.n), self.due
+            self.pools[k].first, self.pools[k].due = <int32_t> self.begin[k], self.due
             self.pools[k].kind = FRAMES if frame else OWN_PLACES if dense else SHARED_PLACES
-            if (dense or frame) and reserve(&self.pools[k], max(min(self.share, self.p.n - self.pools[k].first), 1)):
+            if (dense or frame) and reserve(&self.pools[k], max(self.begin[k + 1] - self.begin[k], 1)):
                 raise MemoryError(f"Windows: no memory for sums of {self.p.n} neurons")
             self.pools[k].apart = self.pools[k].capacity if dense else 1
             if self.pools[k].sums != NULL:
@@ -194,7 +215,7 @@ cdef class Sums:
 
     cdef inline Sum *own(self, Py_ssize_t j) noexcept nogil:
         """The sums of a neuron that has a place of its own."""
-        return own_sums(&self.pools[j // self.share]) + 2 * j
+        return own_sums(&self.pools[self.worker_of(j)]) + 2 * j
 
     cdef inline Accounts accounts(self, int worker) noexcept nogil:
         cdef Accounts own
@@ -202,14 +223,14 @@ cdef class Sums:
         return own
 
     cdef inline Py_ssize_t first_word(self, int worker) noexcept nogil:
-        return min(self.share * worker, self.p.n + 63) >> 6
+        return (self.begin[worker] + 63) >> 6
 
     # ---- frames
 
     cdef void expire(self, Py_ssize_t word, uint64_t bits) noexcept nogil:
         """Some neurons of a word have no credit any more, and nothing in their sums."""
         cdef int32_t j
-        cdef Accounts own = self.accounts((64 * word) // self.share)
+        cdef Accounts own = self.accounts(self.worker_of(64 * word))
         while bits:
             j = <int32_t> (64 * word + lowest(bits))
             bits &= bits - 1
@@ -230,7 +251,7 @@ cdef class Sums:
         """Sums, credits, and which neurons have arrivals, as arrays; and where the frame ends. `load` is the inverse."""
         cdef Py_ssize_t words = (self.p.n + 63) >> 6
         sums = [np.asarray(<int64_t[:4 * n]> <int64_t *> self.pools[k].sums).reshape(n, 4) for k in range(self.workers)
-                if (n := min(self.share, self.p.n - self.pools[k].first)) > 0]
+                if (n := self.begin[k + 1] - self.begin[k]) > 0]
         return {"sums": np.concatenate(sums), "credit": np.array(<int64_t[:self.p.n]> self.credit),
                 "pending": np.array(<uint64_t[:words]> self.pending), "end": np.array([self.frame, self.frames[0].end])}
 
@@ -272,7 +293,7 @@ cdef class Sums:
                 bits &= bits - 1
                 n += 1
             if n:
-                own = self.accounts((64 * word) // self.share)
+                own = self.accounts(self.worker_of(64 * word))
                 self.p.kernel().settle(n, ids, commit, self.p.rows, self.p.coefs, self.stride, self.same, &own, &window, &outlook,
                                        others, respite)
                 self.credited[word] = credited

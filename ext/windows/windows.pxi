@@ -23,7 +23,7 @@ cdef class Windows:
     cdef readonly int64_t culprit               # which neuron stopped the last run, if one did
 
     def __cinit__(self, Engine engine, double length, int threads, bint summing=False):
-        cdef int64_t k, words = 0, share
+        cdef int64_t k, words = 0
         cdef Worker worker
         cdef Population p
         self.engine = engine
@@ -45,11 +45,8 @@ cdef class Windows:
         self.sums, self.lagging, self.parts, self.kept = [], {}, {}, {}
         for p in engine.populations:
             self.plan.kind[p.index] = {LIFPopulation: IS_LIF, DeltaPopulation: IS_DELTA, FlyPopulation: IS_FLY}.get(type(p), 0)
-            share = max((((p.n + 63) >> 6) + threads - 1) // threads, 1)        # of a worker, in words
-            for k in range((p.n + 63) >> 6):
-                self.plan.owner[p.word + k] = k // share
             if summing and p.kernel() != NULL:
-                sums = Sums(p, share, threads)
+                sums = Sums(p, threads)
                 self.sums.append(sums)
                 self.plan.sums[p.index] = <void *> sums
         self.plan.summing, self.plan.proving = len(self.sums) > 0, PROVING
@@ -244,9 +241,32 @@ cdef class Windows:
 
     # ---- taking over from the engine, and handing back
 
+    def deal_out(self, driven):
+        """Give each thread its neurons: a part of every population, as nobody knows which will be busy.
+
+        But where all neurons are looked at in every window, all are busy. Then populations are dealt out one behind the other, so that
+        few have neurons of two threads: each of these would go through all rows of synapses to find its own."""
+        cdef Population p
+        cdef Py_ssize_t k, word
+        parts, passed = self.plan.n_workers, 0
+        words = {p: (p.n + 63) >> 6 for p in self.engine.populations}
+        begins = {p: [min(k * -(-words[p] // parts), words[p]) for k in range(parts)] + [words[p]] for p in words}
+        if len(driven) == len(self.sums) and not any(ranks_of(self.engine, self.longest)):
+            share = -(-sum(words[p] for p in driven) // parts)
+            for p in [sums.p for sums in self.sums]:
+                begins[p] = [min(max(k * share - passed, 0), words[p]) for k in range(parts)] + [words[p]]
+                passed += words[p]
+        for p in words:
+            for k in range(parts):
+                for word in range(begins[p][k], begins[p][k + 1]):
+                    self.plan.owner[p.word + word] = k
+        for sums in self.sums:
+            sums.deal_out([min(64 * begin, sums.p.n) for begin in begins[sums.p]])
+
     def survey(self):
         """Find out how synapses are to be dealt with. The first time it looks at all of them."""
         driven = {sums.p for sums in self.sums if is_driven(self.engine, sums.p, self.longest)}
+        self.deal_out(driven)
         for rows in self.engine.projections:
             (<Rows> rows).look_at_order()
             (<Rows> rows).by_series = False
