@@ -81,20 +81,17 @@ cdef void visit_all(Worker w, Bag *spikes, int32_t rank) noexcept nogil:
         if has_rank(w.plan, <Rows> w.engine.projection[f[k].projection], rank):
             visit(w, <Rows> w.engine.projection[f[k].projection], &f[k])
 
-cdef inline void visit(Worker w, Rows rows, const Flight *f) noexcept nogil:
-    """Sum what a spike brings to own neurons within the window; where the rest is due it will be visited again."""
+cdef inline void visit(Worker w, Rows rows, Flight *f) noexcept nogil:
+    """Sum what a spike brings to own neurons within the window, which is all that is left here; where the rest is due it will be
+    visited again."""
     cdef Flight rest = f[0]
-    cdef int64_t window, k
+    cdef int64_t window
     if (<Sums> w.plan.sums[rows.post.index]).rates_stride or rows.delays.stride and rows.delays.table == NULL:
-        k = add_row(w, rows, rows.post, <Sums> w.plan.sums[rows.post.index], f)
+        f.stop = add_row(w, rows, rows.post, <Sums> w.plan.sums[rows.post.index], f)
     else:
-        k = cut_row(w, rows, rows.post, <Sums> w.plan.sums[rows.post.index], f)
-    if k > f.cursor:
-        rest.stop = k
-        w.file(&w.visits, &rest)
-        rest.stop = f.stop
-    if k < f.stop:
-        rest.cursor, rest.arrival = k, later(f.departure, value(rows.delays, k))
+        f.stop = cut_row(w, rows, rows.post, <Sums> w.plan.sums[rows.post.index], f)
+    if f.stop < rest.stop:
+        rest.cursor, rest.arrival = f.stop, later(f.departure, value(rows.delays, f.stop))
         window = w.window_to_visit(rows, &rest)
         w.file(&w.held_spikes if window == w.plan.window else &w.slot(window).spikes[w.index], &rest)
 

@@ -225,16 +225,12 @@ cdef inline void take_exactly(Worker w, Sums s, Py_ssize_t j) noexcept nogil:
 
 cdef void recollect_all(Worker w, int32_t rank) noexcept nogil:
     cdef Plan *plan = w.plan
-    cdef Flight *visits = <Flight *> w.visits.data
     cdef Background *drives = <Background *> w.drives.data
     cdef Touch *touch
     cdef Py_ssize_t k
     w.separate.n = 0
-    for k in range(w.visits.n):
-        if k + AHEAD < w.visits.n:
-            fetch_visit(<Rows> w.engine.projection[visits[k + AHEAD].projection], &visits[k + AHEAD])
-        if has_rank(plan, <Rows> w.engine.projection[visits[k].projection], rank):
-            recollect_row(w, <Rows> w.engine.projection[visits[k].projection], &visits[k])
+    for k in range(plan.n_workers):
+        recollect_visits(w, &(<Worker> plan.workers[k]).slot(plan.window).spikes[w.index], rank)
     for k in range(w.drives.n):
         if has_rank(plan, <Rows> drives[k].rows, rank):
             recollect_drive(w, &drives[k], <Rows> drives[k].rows)
@@ -246,6 +242,15 @@ cdef void recollect_all(Worker w, int32_t rank) noexcept nogil:
         touch = <Touch *> w.touched.data + k
         if plan.sums[touch.who.population] != NULL and plan.rank[touch.who.population] == rank:
             (<Sums> plan.sums[touch.who.population]).exact[touch.who.neuron >> 6] = 0
+
+cdef void recollect_visits(Worker w, const Bag *spikes, int32_t rank) noexcept nogil:
+    cdef const Flight *f = <Flight *> spikes.data
+    cdef Py_ssize_t k
+    for k in range(spikes.n):
+        if k + AHEAD < spikes.n:
+            fetch_visit(<Rows> w.engine.projection[f[k + AHEAD].projection], &f[k + AHEAD])
+        if has_rank(w.plan, <Rows> w.engine.projection[f[k].projection], rank):
+            recollect_row(w, <Rows> w.engine.projection[f[k].projection], &f[k])
 
 cdef void recollect_mail(Worker w, const Bag *mail, int32_t rank) noexcept nogil:
     """What has been summed, though its target goes through its arrivals one by one."""

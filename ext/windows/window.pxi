@@ -29,7 +29,7 @@ cdef void emit(Worker w) noexcept nogil:
     clear(w)
     w.window, w.limit = w.plan.window, w.plan.limit
     w.looks = slot.neurons.n
-    w.touched.n = w.hung.n = w.visits.n = w.shadows.n = 0
+    w.touched.n = w.hung.n = w.shadows.n = 0
     w.recollecting = False
     begin_drives(w)
     begin_frames(w)

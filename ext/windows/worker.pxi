@@ -16,8 +16,7 @@ cdef class Worker:
     cdef Bag held                               # Incoming: those after a cut
     cdef Bag held_spikes                        # Flight: likewise
     cdef Bag drives                             # Background: sources of own neurons
-    cdef Bag visits                             # Flight: what has been summed in this window, from `cursor` to `stop`
-    cdef Bag separate                           # Incoming: the same, at neurons whose arrivals must be taken one by one
+    cdef Bag separate                           # Incoming: of visits, at neurons whose arrivals must be taken one by one
     cdef Bag shadows                            # Shadow
     cdef bint in_shadow                         # the present neuron does not spike
     cdef int64_t shadowed
@@ -86,7 +85,6 @@ cdef class Worker:
         free(self.held_spikes.data)
         end_drives(self)
         free(self.drives.data)
-        free(self.visits.data)
         free(self.separate.data)
         free(self.shadows.data)
         for k in range(2 * len(self.traces) if self.segments != NULL else 0):
