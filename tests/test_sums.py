@@ -109,18 +109,21 @@ def driven(n=150):
 
 
 def ahead(n=140):
-    """Sources that drive, cells of 1, 2 and 4 windows; delays that are cells, windows or neither; weights of either sign."""
+    """Sources that drive, cells of 1, 2, 4, 8 and 16 windows; delays that are cells, windows or neither; weights of either sign."""
     net = es.Network()
     faster = net.add("faster", n, es.Poisson(rate=40_000.0))
     fast = net.add("fast", n, es.Poisson(rate=np.linspace(13_000.0, 23_000.0, n)))
     slow = net.add("slow", n, es.Poisson(rate=7_000.0))
     slower = net.add("slower", n, es.Poisson(rate=3_000.0))
+    slowest = [net.add(f"{rate} Hz", n, es.Poisson(rate=rate)) for rate in (3_500.0, 1_700.0)]
     cell = net.add("cell", n, es.LIF(tau_syn_ex=1.0, tau_syn_in=2.0), V_m=es.Uniform(-70, -56))
     jump = net.add("jump", n, es.DeltaLIF(tau_m=12.0), V_m=es.Uniform(-70, -56))
     net.connect(fast, cell, es.OneToOne(), weight=es.Uniform(40.0, 60.0), delay=1.5)
     net.connect(slower, cell, es.OneToOne(), weight=20.0, delay=0.37)
     net.connect(faster, jump, es.OneToOne(), weight=0.06, delay=0.25)
     net.connect(slow, jump, es.OneToOne(), weight=-0.1, delay=0.4375)
+    net.connect(slowest[0], cell, es.OneToOne(), weight=-30.0, delay=0.1875)
+    net.connect(slowest[1], jump, es.OneToOne(), weight=0.2, delay=2.0)
     for pre, post, weight in ((cell, jump, 0.3), (jump, cell, es.Normal(10.0, 30.0)), (jump, jump, -0.2)):
         net.connect(pre, post, es.FixedOutDegree(20), weight=weight, delay=es.Uniform(0.1, 1.5))
     return net
@@ -305,7 +308,7 @@ def test_sources_are_drawn_for_several_windows_at_once():
     sim = windowed(ahead(), record_spikes=["cell", "jump"])
     sim.run(2.0)
     assert sim._windows.length == 0.0625
-    assert sim._windows.at_once == {0: 1, 1: 2, 2: 4, 3: 1}
+    assert sim._windows.at_once == {0: 1, 1: 2, 2: 4, 3: 1, 4: 8, 5: 8}
     sim = windowed(driven(), record_spikes=["cell", "jump", "fly"])
     sim.run(2.0)
     assert set(sim._windows.at_once.values()) == {1}

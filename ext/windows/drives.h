@@ -14,7 +14,7 @@ typedef struct {
 } Series;
 
 /* Windows may be shorter than cells. Then what happens in a whole cell is drawn at once, each event in its window. */
-enum { PARTS = 4 };
+enum { PARTS = 8 };
 
 typedef struct {                        /* the targets of sources, one each */
     const Kernel *kernel;
@@ -80,7 +80,7 @@ INLINE void add_lane(int64_t j, double w, double x, const Shape *e, int terms, i
     const int64_t membrane = lane_whole(w * polynomial(e->membrane, terms, y));
     const int64_t current = lane_whole(w * polynomial(e->current, terms, y));
     int k;
-    _Pragma("GCC unroll 4") for (k = 0; k < parts; k++) {
+    _Pragma("GCC unroll 8") for (k = 0; k < parts; k++) {
         const int64_t mask = parts == 1 ? -1 : -(int64_t)(q == (double)k);
         s[k].membrane[j] += membrane & mask;
         s[k].current[j] += current & mask;
@@ -193,7 +193,10 @@ INLINE void drive_step(const PoissonSources *p, const PoissonStretch *t, int64_t
 
 /* a call of F with the numbers of terms and of windows spelt out, each a loop of its own */
 #define SPELT(F, N, ...) \
-    (d->parts == 1 ? F(__VA_ARGS__, N, 1, s) : d->parts == 2 ? F(__VA_ARGS__, N, 2, s) : F(__VA_ARGS__, N, PARTS, s))
+    (d->parts == 1   ? F(__VA_ARGS__, N, 1, s)                                                                         \
+     : d->parts == 2 ? F(__VA_ARGS__, N, 2, s)                                                                         \
+     : d->parts == 4 ? F(__VA_ARGS__, N, 4, s)                                                                         \
+                     : F(__VA_ARGS__, N, PARTS, s))
 
 INLINE void add_block(PoissonBlock *b, int later, const double *weight, const double *longest, const Driven *d,
                       DrivenSums *restrict s)
