@@ -28,6 +28,10 @@ cdef inline void one_row(Worker w, Rows rows, int32_t projection, const Departur
     f.cursor, f.stop = rows.start(source), rows.stop(source)
     if f.cursor == f.stop:
         return
+    if what == FETCH_ROWS and rows.visited and rows.at_once:
+        for k in range(1, w.n_workers):
+            prefetch(&rows.target[expected_at(rows, f.cursor, f.stop, (<Sums> w.plan.sums[rows.post.index]).begin[k])])
+        return
     if what == FETCH_ROWS:
         for k in range(f.cursor, min(f.stop, f.cursor + 64), 16):
             prefetch(&rows.target[k])
@@ -39,21 +43,21 @@ cdef inline void one_row(Worker w, Rows rows, int32_t projection, const Departur
 cdef void send_off(Worker w, Rows rows, Flight *f) noexcept nogil:
     """Send a spike, and note when it will have arrived everywhere."""
     cdef int to
-    cdef Flight part
-    cdef const int64_t *begin = (<Sums> w.plan.sums[rows.post.index]).begin if rows.visited else NULL
+    cdef Flight part                                # of a thread's neurons
+    cdef const int64_t *begin
     f.arrival = later(f.departure, value(rows.delays, f.stop - 1))
     w.file(&w.flights, f)
     f.arrival = later(f.departure, value(rows.delays, f.cursor))
-    if rows.visited:
-        for to in range(w.n_workers):
-            part = f[0]
-            if rows.at_once and w.n_workers > 1:
-                part.cursor = first_from(rows, f.cursor, f.stop, begin[to])
-                part.stop = first_from(rows, part.cursor, f.stop, begin[to + 1])
-            if part.cursor < part.stop and begin[to] < begin[to + 1]:
-                w.file(&w.slot(w.window_to_visit(rows, f)).spikes[to], &part)
-    else:
+    if not rows.visited:
         send(w, rows, f)
+        return
+    part, begin = f[0], (<Sums> w.plan.sums[rows.post.index]).begin
+    for to in range(w.n_workers):
+        if rows.at_once:
+            part.cursor = part.stop if to else f.cursor
+            part.stop = first_from(rows, f.cursor, f.stop, begin[to + 1])
+        if part.cursor < part.stop and begin[to] < begin[to + 1]:
+            w.file(&w.slot(w.window_to_visit(rows, f)).spikes[to], &part)
 
 cdef void send(Worker w, Rows rows, Flight *f) noexcept nogil:
     """Write the arrivals of a spike, from its cursor on, to the mail of their windows."""
@@ -104,15 +108,25 @@ cdef Py_ssize_t in_flight(Worker w, Time now, Flight *out) noexcept nogil:
     return n
 
 
+cdef inline int64_t expected_at(Rows rows, int64_t lo, int64_t hi, int64_t target) noexcept nogil:
+    return lo + (hi - lo) * target // rows.post.n
+
 cdef int64_t first_from(Rows rows, int64_t lo, int64_t hi, int64_t target) noexcept nogil:
-    """Of synapses lo ... hi - 1, in the order of targets, the first whose target is not below `target`."""
-    cdef int64_t mid
+    """Of synapses lo ... hi - 1, in the order of targets, the first whose target is not below `target`.
+
+    Targets that are spread evenly are not far from where they are expected; halving alone would fetch a row from end to end."""
+    cdef int64_t mid, step = TOGETHER
+    if target <= 0 or target >= rows.post.n:
+        return lo if target <= 0 else hi
+    mid = expected_at(rows, lo, hi, target)
     while lo < hi:
-        mid = (lo + hi) // 2
         if rows.target[mid] < target:
-            lo = mid + 1
+            lo, mid = mid + 1, mid + step
         else:
-            hi = mid
+            hi, mid = mid, mid - step
+        step *= 2
+        if not lo <= mid < hi:
+            mid = (lo + hi) // 2
     return lo
 
 
