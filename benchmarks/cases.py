@@ -53,7 +53,7 @@ def sparse_case(n, rate, peers, **values):
     return Case(lambda: sparse.build(n / 100_000, rate, 1000.0), 1000.0, peers=peers, description=description, **values)
 
 
-def microcircuit_case(scale, duration, warmup, peers, background_grid=0.0):
+def microcircuit_case(scale, duration, warmup, peers, background_grid=0.0, big=True):
     """The ordered executor would take minutes."""
     description = dict(
         network="microcircuit",
@@ -75,7 +75,7 @@ def microcircuit_case(scale, duration, warmup, peers, background_grid=0.0):
         microcircuit.POPULATIONS,
         peers,
         description,
-        big=True,
+        big,
     )
 
 
@@ -123,7 +123,7 @@ CASES = {
     "sparse 1000000, 1 Hz": sparse_case(1_000_000, 1.0, {"nest": 50.0, "brian2": 1000.0}, ours=WINDOWS, big=True),
     "sparse 1000000, 0.1 Hz": sparse_case(1_000_000, 0.1, {"brian2": 1000.0}, ours=WINDOWS, big=True),
     "sparse 1000000, 0.01 Hz": sparse_case(1_000_000, 0.01, {}, ours=WINDOWS, big=True),
-    "microcircuit 0.2": microcircuit_case(0.2, 200.0, 100.0, {"nest": 200.0, "nest, 2 threads": 200.0}),
+    "microcircuit 0.2": microcircuit_case(0.2, 200.0, 100.0, {"nest": 200.0, "nest, 2 threads": 200.0}, big=False),
     "microcircuit": microcircuit_case(1.0, 100.0, 50.0, {}),  # 3 GB
     "microcircuit, background on a grid": microcircuit_case(1.0, 100.0, 50.0, {}, 0.1),  # as NEST's
     "microcircuit and NEST": microcircuit_case(1.0, 100.0, 50.0, {"nest, 2 threads": 100.0}),  # 12 GB

@@ -472,7 +472,7 @@ INLINE void poisson_any_block(const PoissonSources *p, const PoissonStretch *t, 
     }
     for (j = 0; on_grid && j < n; j++)
         steps[j] = p->alike ? p->laws->steps[0] : p->laws[b->source[j] / SIDE].steps[b->source[j] % SIDE];
-    for (j = 0; on_grid && j < n; j++) {
+    for (j = 0; on_grid && !later && j < n; j++) {
         const double share = poisson_share(p->seed, p->id + (uint64_t)b->source[j], law, lane_whole(b->cell[j]));
         place[0][j] = steps[j] == 1.0 ? share : place[0][j];
     }

@@ -120,6 +120,7 @@ ends = st.lists(st.floats(1e-3, 5.0) | st.sampled_from([0.1, 0.25, 0.3125, 1.0, 
 @example([0.0, 0.0, 0.0, 0.0, 0.0], [1.0], 0.0, 0)
 @example(2e4, [0.0625, 0.2, 0.30000000000000004, 0.75], 0.1, 1)
 @example(2e4, [0.0625, 0.2, 0.25, 0.75], 0.0, 1)
+@example(es.Steps([0.0, 3.7], [0.0, 1492.0]), [4.0], 0.25, 2**62 - 1)  # a fourth event in a step that is cut
 def test_many_at_once_as_one_by_one(rate, ends, grid, seed):
     """The same bits in any stretches as in one run."""
     given = dict(n=5, rate=rate, grid=grid, seed=seed)
