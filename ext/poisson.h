@@ -406,7 +406,8 @@ INLINE int poisson_is_whole_step(const PoissonSources *p, const PoissonStretch *
     double begin, offset, end, end_offset;
     lane_point(cell - 0x1p-20, p->grid, &begin, &offset);
     lane_point(cell + 1.0 + 0x1p-20, p->grid, &end, &end_offset);
-    return poisson_is_step(p->grid, steps) && !earlier(begin, offset, t->begin, t->begin_offset) && !earlier(t->end, t->end_offset, end, end_offset);
+    return poisson_is_step(p->grid, steps) && !earlier(begin, offset, t->begin, t->begin_offset)
+           && !earlier(t->end, t->end_offset, end, end_offset);
 }
 
 /* Begin with the first cells of a stretch, of n sources, SIDE at most; returns in how many it lies. */
@@ -543,6 +544,7 @@ INLINE void poisson_second(const PoissonSources *p, const PoissonStretch *t, Poi
     poisson_draw(p, t, b, 1, level);
 }
 
+/* the same as eventsim_poisson_cell, of source s */
 static inline int poisson_cell_of(const PoissonSources *p, int64_t s, double cell, double *place)
 {
     const PoissonLaws *laws = p->laws + (p->alike ? 0 : s / SIDE);

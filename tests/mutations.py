@@ -132,6 +132,14 @@ MUTATIONS = [
     Mutation("calm neurons whatever is injected", "ext/windows/steps.h", "((push <= 0.0) | (x->a[l]", "(1 | (x->a[l]", WINDOWS),
     Mutation("calm as if all currents faded as the fastest", "ext/models/lif.h", "x->b_in[l] < x->b_ex[l] ? x->b_in[l] : x->b_ex[l];", "larger(x->b_in[l], x->b_ex[l]);", WINDOWS),
     Mutation("bound of one neuron whatever is injected", "ext/solver.pxi", "steady <= 0.0 or a * fading", "True or a * fading", WINDOWS),
+    Mutation("two of four sources share a word", "ext/poisson.h", "id & 2 ? (id & 1 ?", "0 ? (id & 1 ?", WINDOWS),
+    Mutation("numbers of steps from words that others have, too", "ext/poisson.h", "#define SHARED_BLOCK ((uint64_t)1 << 32)", "#define SHARED_BLOCK ((uint64_t)0)", WINDOWS),
+    Mutation("fourth event of a step that is cut at the place of its number", "ext/poisson.h", "on_grid && !later && j < n", "on_grid && j < n", WINDOWS),
+    Mutation("effects of a step for all that follow", "ext/windows/drives.h", "if (common && d->left == left)", "if (common && d->left >= 0.0)", WINDOWS),
+    Mutation("eight windows drawn at once as four", "ext/windows/drives.h", "d->parts == 4 ? F", "d->parts >= 4 ? F", WINDOWS),
+    Mutation("part of a row one synapse short", "ext/windows/send.pxi", "part.cursor = part.stop if to else", "part.cursor = part.stop + 1 if to else", WINDOWS),
+    Mutation("populations in a row that wait for each other", "ext/windows/windows.pxi", " and not any(ranks_of(self.engine, self.longest)):", ":", WINDOWS),
+    Mutation("sources of one neuron as all others", "ext/windows/plan.pxi", "cdef double SINGLE = 16.0", "cdef double SINGLE = 1.0", WINDOWS),
     Mutation("panels keep the inhibition they have read", "ext/windows/steps.h", "memset(&sums[apart + i], 0, LANES_AT_ONCE * sizeof(Sum));", "", WINDOWS),
 ]
 
