@@ -109,7 +109,7 @@ def driven(n=150):
 
 
 def ahead(n=140):
-    """Sources that drive, cells of 1, 2, 4, 8 and 16 windows; delays that are cells, windows or neither; weights of either sign."""
+    """Sources that drive, cells of 1 to 16 windows; delays that are cells, windows or neither; weights of either sign."""
     net = es.Network()
     faster = net.add("faster", n, es.Poisson(rate=40_000.0))
     fast = net.add("fast", n, es.Poisson(rate=np.linspace(13_000.0, 23_000.0, n)))
@@ -293,7 +293,7 @@ def test_where_all_neurons_are_looked_at_in_every_window(rate, rule, drive):
     (2000.0, 0.0, [[0, 64, 128, 192], [0, 64, 64, 64], [0, 128, 200, 200]]),
 ])
 def test_whose_neurons_are_whose(rate, delay, begins):
-    """Three threads: populations one behind the other if all neurons are busy and nobody has to wait for others; else of each a part."""
+    """Three threads: populations one behind the other if all are busy and nobody has to wait; else of each a part."""
     net = es.Network()
     for n in (192, 64, 200):
         cells = net.add(f"cells {n}", n, es.LIF())
