@@ -30,7 +30,7 @@ cdef inline void one_row(Worker w, Rows rows, int32_t projection, const Departur
         return
     if what == FETCH_ROWS and rows.visited and rows.at_once:
         for k in range(1, w.n_workers):
-            prefetch(&rows.target[expected_at(rows, f.cursor, f.stop, (<Sums> w.plan.sums[rows.post.index]).begin[k])])
+            prefetch(rows.targets() + expected_at(rows, f.cursor, f.stop, (<Sums> w.plan.sums[rows.post.index]).begin[k]))
         return
     if what == FETCH_ROWS:
         for k in range(f.cursor, min(f.stop, f.cursor + 64), 16):
