@@ -75,7 +75,7 @@ INLINE double poisson_share(uint64_t seed, uint64_t id, uint64_t law, int64_t st
 }
 
 /* those of SIDE sources at once, from source `id` on; returns that of the first, in `share` */
-enum { SHARES = WHOLE(SIDE / 4 + 1) * 4 };
+enum { SHARES = WHOLE(SIDE / WORDS + 1) * WORDS };
 INLINE const double *poisson_shares(uint64_t seed, uint64_t id, uint64_t law, int64_t step, double *restrict share)
 {
     for (int64_t k = 0; k < SHARES / WORDS; k++) {

@@ -138,7 +138,7 @@ MUTATIONS = [
     Mutation("effects of a step for all that follow", "ext/windows/drives.h", "if (common && d->left == left)", "if (common && d->left >= 0.0)", WINDOWS),
     Mutation("eight windows drawn at once as four", "ext/windows/drives.h", "d->parts == 4 ? F", "d->parts >= 4 ? F", WINDOWS),
     Mutation("part of a row one synapse short", "ext/windows/send.pxi", "part.cursor = part.stop if to else", "part.cursor = part.stop + 1 if to else", WINDOWS),
-    Mutation("populations in a row that wait for each other", "ext/windows/windows.pxi", " and not any(ranks_of(self.engine, self.longest)):", ":", WINDOWS),
+    Mutation("populations in a row that wait for each other", "ext/windows/windows.pxi", " and not any(ranks_of(self.engine, self.longest)) else ()", " else ()", WINDOWS),
     Mutation("sources of one neuron as all others", "ext/windows/plan.pxi", "cdef double SINGLE = 16.0", "cdef double SINGLE = 1.0", WINDOWS),
     Mutation("panels keep the inhibition they have read", "ext/windows/steps.h", "memset(&sums[apart + i], 0, LANES_AT_ONCE * sizeof(Sum));", "", WINDOWS),
 ]

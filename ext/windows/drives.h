@@ -291,11 +291,12 @@ LANES void eventsim_drive(const PoissonSources *p, const PoissonStretch *t, int6
     PoissonBlock block;
     DrivenSums s[PARTS];
     int64_t cells = poisson_first(p, t, first, n, &block), j;
+    const int by_step = p->grid > 0.0 && block.whole;       /* then there is nothing more */
     uint64_t more;
     int k;
     memset(s, 0, (size_t)d->parts * sizeof(DrivenSums));
     for (; cells > 0; cells--) {
-        if (p->grid > 0.0 && block.whole)
+        if (by_step)
             drive_step(p, t, first, &block, d, s);
         else if (block.whole && d->series && d->series->terms == 6)
             SPELT(drive_whole, 6, p, t, first, &block, d);
@@ -306,7 +307,7 @@ LANES void eventsim_drive(const PoissonSources *p, const PoissonStretch *t, int6
             add_block(&block, 0, d->weight, d->longest, d, s);
         }
         more = 0;
-        for (j = 0; j < SIDE && !(p->grid > 0.0 && block.whole); j++)
+        for (j = 0; j < SIDE && !by_step; j++)
             more |= (uint64_t)(j < n && block.number[j] >= WORDS) << j;
         for (; more; more &= more - 1) {
             j = __builtin_ctzll(more);

@@ -43,6 +43,7 @@ cdef inline void one_row(Worker w, Rows rows, int32_t projection, const Departur
 cdef void send_off(Worker w, Rows rows, Flight *f) noexcept nogil:
     """Send a spike, and note when it will have arrived everywhere."""
     cdef int to
+    cdef int64_t window
     cdef Flight part                                # of a thread's neurons
     cdef const int64_t *begin
     f.arrival = later(f.departure, value(rows.delays, f.stop - 1))
@@ -51,13 +52,14 @@ cdef void send_off(Worker w, Rows rows, Flight *f) noexcept nogil:
     if not rows.visited:
         send(w, rows, f)
         return
+    window = w.window_to_visit(rows, f)
     part, begin = f[0], (<Sums> w.plan.sums[rows.post.index]).begin
     for to in range(w.n_workers):
         if rows.at_once:
             part.cursor = part.stop if to else f.cursor
             part.stop = first_from(rows, f.cursor, f.stop, begin[to + 1])
         if part.cursor < part.stop and begin[to] < begin[to + 1]:
-            w.file(&w.slot(w.window_to_visit(rows, f)).spikes[to], &part)
+            w.file(&w.slot(window).spikes[to], &part)
 
 cdef void send(Worker w, Rows rows, Flight *f) noexcept nogil:
     """Write the arrivals of a spike, from its cursor on, to the mail of their windows."""

@@ -249,19 +249,18 @@ cdef class Windows:
         cdef Population p
         cdef Py_ssize_t k, word
         parts, passed = self.plan.n_workers, 0
-        words = {p: (p.n + 63) >> 6 for p in self.engine.populations}
-        begins = {p: [min(k * -(-words[p] // parts), words[p]) for k in range(parts)] + [words[p]] for p in words}
-        if len(driven) == len(self.sums) and not any(ranks_of(self.engine, self.longest)):
-            share = -(-sum(words[p] for p in driven) // parts)
-            for p in [sums.p for sums in self.sums]:
-                begins[p] = [min(max(k * share - passed, 0), words[p]) for k in range(parts)] + [words[p]]
-                passed += words[p]
-        for p in words:
+        in_a_row = driven if len(driven) == len(self.sums) and not any(ranks_of(self.engine, self.longest)) else ()
+        common = -(-sum((p.n + 63) >> 6 for p in in_a_row) // parts)
+        for p in self.engine.populations:
+            words = (p.n + 63) >> 6
+            share, before = (common, passed) if p in in_a_row else (-(-words // parts), 0)
+            begin = [min(max(k * share - before, 0), words) for k in range(parts)] + [words]
+            passed += words if p in in_a_row else 0
             for k in range(parts):
-                for word in range(begins[p][k], begins[p][k + 1]):
+                for word in range(begin[k], begin[k + 1]):
                     self.plan.owner[p.word + word] = k
-        for sums in self.sums:
-            sums.deal_out([min(64 * begin, sums.p.n) for begin in begins[sums.p]])
+            if self.plan.sums[p.index] != NULL:
+                (<Sums> self.plan.sums[p.index]).deal_out([min(64 * first, p.n) for first in begin])
 
     def survey(self):
         """Find out how synapses are to be dealt with. The first time it looks at all of them."""
