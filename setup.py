@@ -23,7 +23,8 @@ SANITIZE = os.environ.get("EVENTSIM_SANITIZE", "0") not in ("", "0")
 # Strict IEEE arithmetic: no fast-math, and no contraction of a*b+c, which would make the bits of a spike time depend on
 # the machine the compiler aimed at. errno and exception flags are not used; without them loops become vector code.
 STRICT = ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
-compile_args, link_args, build_base = ["-O3", *STRICT], [], "build"
+# A loop that copies a few lanes is to stay vector code, and not to become a call of memcpy.
+compile_args, link_args, build_base = ["-O3", "-fno-tree-loop-distribute-patterns", *STRICT], [], "build"
 if PORTABLE:
     compile_args, build_base = [*compile_args, "-DEVENTSIM_PORTABLE"], "build/portable"
 if DEBUG:

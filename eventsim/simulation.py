@@ -72,7 +72,8 @@ class Simulation:
     ----------
     network : the description; it is only read, as it is now
     seed : int in [0, 2**64); the same network and seed give the same bits
-    record_spikes : True (all), False (counts only), or populations and views whose spikes are recorded
+    record_spikes : True (all, those of Poisson sources included: 24 bytes each), False (counts only), or populations and views
+        whose spikes are recorded
     record_V : populations or views whose states are recorded, so that membranes and currents can be evaluated at any time;
         True (all), None (none)
     weight_dtype : "float32" or "float64", how drawn and array weights are stored

@@ -48,6 +48,7 @@ include "windows/lists.pxi"     # lists,
 include "windows/worker.pxi"    # what a thread owns,
 include "windows/windows.pxi"   # the loop,
 include "windows/window.pxi"    # and a window: its steps, from first to last
+include "windows/live.pxi"      # neurons that go through it event by event
 include "windows/send.pxi"
 include "windows/alone.pxi"     # arrivals that are the only one of their neuron
 include "windows/drives.pxi"    # Poisson sources of one synapse each

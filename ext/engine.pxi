@@ -316,6 +316,29 @@ cdef class Engine:
             self.alarms.set(p.first + j, t)
         return REACHED
 
+    cdef int recount(self, PoissonPopulation p, Time since, Time until) noexcept nogil:
+        """Count, and record, what sources did from one time to another, in no order; it has arrived."""
+        cdef PoissonSources sources = p.sources(0, p.n)
+        cdef PoissonStretch t = p.stretch(since, until)
+        cdef double time[MOST][2]
+        cdef double cell, stop
+        cdef Py_ssize_t j
+        cdef int k, code = REACHED
+        if p.n and sources.laws == NULL:
+            return NO_MEMORY
+        while code == REACHED and eventsim_poisson_stretch(&sources, &t):
+            for j in range(p.n):
+                eventsim_poisson_range(&sources, &t, j, &cell, &stop)
+                while cell < stop and code == REACHED:
+                    if self.spikes.reserve(MOST):
+                        code = NO_MEMORY
+                        break
+                    for k in range(eventsim_poisson_list(&sources, &t, j, cell, time)):
+                        self.note(p, p.first + j, at_time(time[k][0], time[k][1]))
+                    cell += 1.0
+        free(sources.laws)
+        return code
+
     def reset_alarms(self, int index):
         """Set the alarms of one population anew, after its states or parameters changed, and record watched states."""
         cdef Population p = self.populations[index]

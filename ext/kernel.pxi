@@ -27,7 +27,7 @@ cdef extern from "sums.h" nogil:
     int64_t find "eventsim_find" (int64_t n, const int32_t *target, const uint64_t *bits, int32_t *at)
     int reserve "eventsim_reserve" (Pool *pool, int64_t more)
 
-cdef extern from "steps.h" nogil:
+cdef extern from "kernel.h" nogil:
     ctypedef struct Window:
         double epoch, offset, length, end_epoch, end_offset
         double quantum[2]
@@ -41,6 +41,23 @@ cdef extern from "steps.h" nogil:
         uint64_t *pending
     ctypedef struct Panel:
         pass
+    enum:
+        ABREAST
+    ctypedef struct Course:
+        int n, lanes
+        int32_t ids[ABREAST]
+        int32_t next[ABREAST]
+        uint8_t turn[ABREAST]
+        double epoch[64]
+        double offset[64]
+        double next_epoch[64]
+        double next_offset[64]
+        double weight[64]
+        double respite[64]
+        double gap[64]
+        double known[64]
+        double spike[64]
+        double steps[64]
     ctypedef struct Kernel:
         void (*effects)(int64_t n, const double *x, const int32_t *target, const double *rows, int64_t stride,
                         const double *quantum, int same, Effects *e) noexcept nogil
@@ -55,6 +72,10 @@ cdef extern from "steps.h" nogil:
                       const Window *window, uint64_t *fails) noexcept nogil
         void (*enter)(Panel *panel, int l, const double *row) noexcept nogil
         void (*leave)(const Panel *panel, int l, double *row) noexcept nogil
+        void (*join)(Course *c, int l, const double *row, const double *rates) noexcept nogil
+        void (*part)(const Course *c, int l, double *row) noexcept nogil
+        void (*onward)(Course *c, int same) noexcept nogil
+        void (*search)(Course *c, int same, double resolution) noexcept nogil
         int rates, coefficients, freezes
     void empty_sum(const Accounts *own, int32_t j, int64_t credit)
 

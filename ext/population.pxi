@@ -322,6 +322,16 @@ cdef class Population:
         touched[n_touched].neuron = <int32_t> j
         return n_touched + 1
 
+    cdef inline const Neuron *released(self, Py_ssize_t j, Neuron *copy) noexcept nogil:
+        """Neuron j, or a copy of it as it will be at the end of refractoriness, if nothing arrives."""
+        cdef const Neuron *s = self.row(j)
+        if not clamped(s):
+            return s
+        memcpy(copy, s, self.width * sizeof(double))
+        self.rest(copy, self.q(j), elapsed(s.at, s.free))
+        copy.at = s.free
+        return copy
+
     cdef Time alarm(self, Py_ssize_t j) noexcept nogil:
         """A time before which neuron j will certainly not spike."""
         return self.next_alarm(j, self.row(j).at)
@@ -329,14 +339,9 @@ cdef class Population:
     cdef Time next_alarm(self, Py_ssize_t j, Time t) noexcept nogil:
         """A later such time than t, or t itself if neuron j spikes then."""
         cdef double copy[WIDEST]
-        cdef Neuron *s = self.row(j)
+        cdef const Neuron *s = self.released(j, <Neuron *> copy)
         cdef const double *q = self.q(j)
         cdef double since, wait
-        if clamped(s):                      # look from the end of refractoriness on
-            memcpy(copy, s, self.width * sizeof(double))
-            s = <Neuron *> copy
-            self.rest(s, q, elapsed(s.at, s.free))
-            s.at = s.free
         if before(t, s.at):
             t = s.at
         since = elapsed(s.at, t)

@@ -11,7 +11,7 @@
  */
 #ifndef EVENTSIM_LANES_H
 #define EVENTSIM_LANES_H
-#include "elementary.h"
+#include "solver.h"
 
 enum { BLOCK = 8 };
 
@@ -292,28 +292,6 @@ LANES void eventsim_release(int64_t n, Rates q, Search s)
         lane_release(n, q, s, 0);
 }
 
-/* `crossing` of solver.pxi without branches, for a > 0. */
-INLINE double lane_crossing(double g, double d, double a)
-{
-    const double tau = 1.0 / a;
-    double q = a * g, ratio = -q / d;
-    ratio = -lane_log1p(q < d ? ratio : 0.0) * tau;
-    return q < d ? ratio : INFINITY;
-}
-
-/* `certified_wait` of solver.pxi without branches, for a > 0. */
-INLINE double lane_wait(double g, double a, double slope, double rise, double rate)
-{
-    double growth = rate - a * (slope < 0.0 ? slope : 0.0), root = sqrt(slope * slope + 2.0 * growth * g);
-    double up = 4.0 * g / (slope + root), down = 2.0 * (root - slope) / growth;
-    double h = rise > 0.0 ? (slope > 0.0 ? up : down) : INFINITY;
-    double gain = rate * h < rise ? rate * h : rise, wait = lane_crossing(g, slope + gain, a), late = -a * slope / rate;
-    late = lane_log1p((rise > 0.0) & (slope < 0.0) ? late : 0.0) / a;
-    wait = h < wait ? h : wait;
-    wait = late > wait ? late : wait;
-    return a * g >= slope + rise ? INFINITY : wait;
-}
-
 /* Lanes in search of their first crossing, from 0 to T, a few blocks at a time. */
 enum { WIDE = 4 * BLOCK };
 typedef struct {
@@ -390,7 +368,7 @@ INLINE void lane_certified(Wide *restrict x, int n, Rates q, double resolution, 
             double du = (now.e + now.i + x->d[j]) - q.a * (x->u[j] + now.gained), g = (x->c[j] - x->u[j]) - now.gained, w;
             double e = now.e < 0.0 ? now.e : 0.0;
             int64_t on;
-            w = lane_wait(g, q.a, du, -(e + now.i), -(q.b_e * e + q.b_i * now.i));
+            w = lane_wait(g, q.a, du, -(e + now.i), -(q.b_e * e + q.b_i * now.i), 1);
             wait[j] = w = g > 0.0 ? w : 0.0;
             /* the last step is at hand, and quadratic: slope after it */
             slope[j] = du + (w <= resolution * t[j] ? w : 0.0) * (-q.b_e * now.e - q.b_i * now.i - q.a * du);

@@ -1,10 +1,10 @@
-/* Leaky integrate-and-fire whose membrane jumps, as vector code: see delta.pxi and steps.h
+/* Leaky integrate-and-fire whose membrane jumps, as vector code: see delta.pxi and kernel.h
  *
  *     u' = -a u + k I_e
  */
 #ifndef EVENTSIM_DELTA_H
 #define EVENTSIM_DELTA_H
-#include "steps.h"
+#include "kernel.h"
 
 typedef struct { double a, k, c, r, t_ref; } DeltaRow;
 typedef struct { double epoch, offset, free_epoch, free_offset, u, I_e; } DeltaNeuron;
@@ -55,8 +55,15 @@ INLINE void delta_factors(int lanes, const Lanes *x, int same, const double *t, 
     EACH_LANE(l) {
         const double z = lane_expm1(-x->a[l] * t[l]);
         f->m[l] = 1.0 + z;
+        f->lost[l] = -z;
         f->k_0[l] = x->a[l] == 0.0 ? t[l] : -z / x->a[l];
     }
+}
+
+INLINE void delta_rest(int lanes, Lanes *x)
+{
+    (void)lanes;
+    (void)x;
 }
 
 INLINE void delta_late(int lanes, Lanes *x, int same)
@@ -65,8 +72,7 @@ INLINE void delta_late(int lanes, Lanes *x, int same)
     int l;
     delta_factors(lanes, x, same, x->late, &g);
     EACH_LANE(l) {
-        const double v = x->u[l] * g.m[l] + x->k[l] * x->I_e[l] * g.k_0[l];
-        x->u[l] = x->rest[l] > 0.0 ? x->u[l] : v;
+        x->u[l] = x->u[l] * g.m[l] + x->k[l] * x->I_e[l] * g.k_0[l];
     }
 }
 
@@ -79,15 +85,14 @@ INLINE void delta_drive(int lanes, Lanes *x)
     }
 }
 
-/* An arrival, which is lost while the neuron rests. Is the membrane below threshold then, and not released between it and the end,
- * so much later? */
-INLINE void delta_take(int lanes, Lanes *x, const double *w, const double *left)
+/* An arrival, which is lost while the neuron rests. Is the membrane below threshold then? */
+INLINE void delta_take(int lanes, Lanes *x, const double *w)
 {
     int l;
     EACH_LANE(l) {
         const double u = x->u[l] + (x->after[l] > 0.0 ? 0.0 : w[l]), noise = ROUNDING * (fabs(x->u[l]) + fabs(x->c[l]) + fabs(w[l]));
         x->u[l] = u;
-        x->safe[l] = (u + noise < x->c[l]) & !((x->rest[l] > 0.0) & (x->after[l] < left[l])) ? 1.0 : 0.0;
+        x->safe[l] = u + noise < x->c[l] ? 1.0 : 0.0;
     }
 }
 
@@ -107,12 +112,28 @@ INLINE void delta_through(int lanes, Lanes *x, int same, const double *t, const 
     delta_drive(lanes, x);
 }
 
+/* as `wait` of delta.pxi */
+INLINE void delta_push(int lanes, const Lanes *x, int same, const double *t, Push *p)
+{
+    Propagators f;
+    int l;
+    delta_factors(lanes, x, same, t, &f);
+    EACH_LANE(l) {
+        const double u = x->u[l], steady = x->k[l] * x->I_e[l], gained = steady * f.k_0[l] - u * f.lost[l];
+        p->gap[l] = (x->c[l] - u) - gained;
+        p->slope[l] = steady - x->a[l] * (u + gained);
+        p->rise[l] = p->rate[l] = 0.0;
+    }
+}
+
 STEP(delta, DeltaNeuron, DeltaRow)
 ALONE(delta, DeltaNeuron, DeltaRow)
 PANEL(delta, DeltaNeuron, DeltaRow)
+LIVE(delta, DeltaNeuron, DeltaRow)
 
 static const Kernel eventsim_delta_kernel = {
     eventsim_delta_effects, eventsim_delta_step,  eventsim_delta_alone, NULL,
-    eventsim_delta_panel,   eventsim_delta_enter, eventsim_delta_leave, 1, 3, 0};
+    eventsim_delta_panel,   eventsim_delta_enter, eventsim_delta_leave,
+    eventsim_delta_join,    eventsim_delta_part,  eventsim_delta_onward, eventsim_delta_search, 1, 3, 0};
 
 #endif

@@ -1,10 +1,10 @@
-/* The leaky integrate-and-fire of the fly, as vector code: see fly.pxi and steps.h
+/* The leaky integrate-and-fire of the fly, as vector code: see fly.pxi and kernel.h
  *
  *     u' = a (g - u),   g' = -b g;   both stand still while refractory: arrivals count from the release (`freezes`)
  */
 #ifndef EVENTSIM_FLY_H
 #define EVENTSIM_FLY_H
-#include "steps.h"
+#include "kernel.h"
 
 typedef struct { double a, b, c, r, t_ref; } FlyRow;
 typedef struct { double epoch, offset, free_epoch, free_offset, u, g; } FlyNeuron;
@@ -57,20 +57,24 @@ INLINE void fly_factors(int lanes, const Lanes *x, int same, const double *t, Pr
     EACH_LANE(l) {
         Response r = response(x->a[l], x->b_ex[l], t[l]);
         f->m[l] = 1.0 - r.lost;
+        f->lost[l] = r.lost;
         f->ex[l] = r.e;
         f->k_ex[l] = x->a[l] * r.k;
         f->k_0[l] = r.lost;
     }
 }
 
+INLINE void fly_rest(int lanes, Lanes *x)
+{
+    (void)lanes;
+    (void)x;
+}
+
 INLINE void fly_late(int lanes, Lanes *x, int same)
 {
     Propagators g;
-    Lane t;
     int l;
-    EACH_LANE(l)
-        t[l] = larger(x->late[l] - larger(x->rest[l], 0.0), 0.0);
-    fly_factors(lanes, x, same, t, &g);
+    fly_factors(lanes, x, same, x->late, &g);
     EACH_LANE(l) {
         x->u[l] = x->u[l] * g.m[l] + x->ex[l] * g.k_ex[l];
         x->ex[l] *= g.ex[l];
@@ -88,10 +92,9 @@ INLINE void fly_drive(int lanes, Lanes *x)
 }
 
 /* An arrival. Is the membrane below threshold then? (It may be released whenever it is.) */
-INLINE void fly_take(int lanes, Lanes *x, const double *w, const double *left)
+INLINE void fly_take(int lanes, Lanes *x, const double *w)
 {
     int l;
-    (void)left;
     EACH_LANE(l) {
         const double noise = ROUNDING * (fabs(x->u[l]) + fabs(x->c[l]));
         x->ex[l] += w[l];
@@ -124,10 +127,27 @@ INLINE void fly_through(int lanes, Lanes *x, int same, const double *length, con
     fly_drive(lanes, x);
 }
 
+/* as `wait` of fly.pxi */
+INLINE void fly_push(int lanes, const Lanes *x, int same, const double *t, Push *p)
+{
+    Propagators f;
+    int l;
+    fly_factors(lanes, x, same, t, &f);
+    EACH_LANE(l) {
+        const double u = x->u[l], gained = x->ex[l] * f.k_ex[l] - u * f.lost[l], J = x->a[l] * x->ex[l] * f.ex[l], fall = J < 0.0 ? -J : 0.0;
+        p->gap[l] = (x->c[l] - u) - gained;
+        p->slope[l] = J - x->a[l] * (u + gained);
+        p->rise[l] = fall;
+        p->rate[l] = x->b_ex[l] * fall;
+    }
+}
+
 STEP(fly, FlyNeuron, FlyRow)
 ALONE(fly, FlyNeuron, FlyRow)
+LIVE(fly, FlyNeuron, FlyRow)
 
 static const Kernel eventsim_fly_kernel = {
-    eventsim_fly_effects, eventsim_fly_step, eventsim_fly_alone, NULL, NULL, NULL, NULL, 2, 3, 1};
+    eventsim_fly_effects, eventsim_fly_step, eventsim_fly_alone, NULL, NULL, NULL, NULL,
+    eventsim_fly_join,    eventsim_fly_part, eventsim_fly_onward, eventsim_fly_search, 2, 3, 1};
 
 #endif

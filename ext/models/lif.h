@@ -1,10 +1,10 @@
-/* Leaky integrate-and-fire with two exponential currents, as vector code: see lif.pxi and steps.h
+/* Leaky integrate-and-fire with two exponential currents, as vector code: see lif.pxi and kernel.h
  *
  *     u' = -a u + k (I_ex + I_in + I_e),   I_x' = -b_x I_x;   while refractory u stands still
  */
 #ifndef EVENTSIM_LIF_H
 #define EVENTSIM_LIF_H
-#include "steps.h"
+#include "kernel.h"
 
 typedef struct { double a, b_ex, b_in, k, c, r, t_ref; } LIFRow;
 typedef struct { double epoch, offset, free_epoch, free_offset, u, I_ex, I_in, I_e; } LIFNeuron;
@@ -72,6 +72,7 @@ INLINE void lif_factors(int lanes, const Lanes *x, int same, const double *t, Pr
     EACH_LANE(l) {
         Response r = response(x->a[l], x->b_ex[l], t[l]);
         f->m[l] = 1.0 - r.lost;
+        f->lost[l] = r.lost;
         f->ex[l] = r.e;
         f->k_ex[l] = r.k;
         f->k_0[l] = x->a[l] == 0.0 ? t[l] : r.lost / x->a[l];
@@ -89,14 +90,22 @@ INLINE void lif_factors(int lanes, const Lanes *x, int same, const double *t, Pr
         }
 }
 
+INLINE void lif_rest(int lanes, Lanes *x)
+{
+    int l;
+    EACH_LANE(l) {
+        x->ex[l] *= lane_exp(-x->b_ex[l] * x->resting[l]);
+        x->in[l] *= lane_exp(-x->b_in[l] * x->resting[l]);
+    }
+}
+
 INLINE void lif_late(int lanes, Lanes *x, int same)
 {
     Propagators g;
     int l;
     lif_factors(lanes, x, same, x->late, &g);
     EACH_LANE(l) {
-        const double v = x->u[l] * g.m[l] + x->k[l] * (x->ex[l] * g.k_ex[l] + x->in[l] * g.k_in[l] + x->I_e[l] * g.k_0[l]);
-        x->u[l] = x->rest[l] > 0.0 ? x->u[l] : v;
+        x->u[l] = x->u[l] * g.m[l] + x->k[l] * (x->ex[l] * g.k_ex[l] + x->in[l] * g.k_in[l] + x->I_e[l] * g.k_0[l]);
         x->ex[l] *= g.ex[l];
         x->in[l] *= g.in[l];
     }
@@ -120,15 +129,15 @@ INLINE void lif_drive(int lanes, Lanes *x)
     }
 }
 
-/* An arrival. Is the membrane below threshold then, and not released between it and the end, so much later? */
-INLINE void lif_take(int lanes, Lanes *x, const double *w, const double *left)
+/* An arrival. Is the membrane below threshold then? (It may be released whenever it is.) */
+INLINE void lif_take(int lanes, Lanes *x, const double *w)
 {
     int l;
     EACH_LANE(l) {
         const double noise = ROUNDING * (fabs(x->u[l]) + fabs(x->c[l]));
         x->ex[l] += larger(w[l], 0.0);
         x->in[l] += w[l] < 0.0 ? w[l] : 0.0;
-        x->safe[l] = (x->u[l] + noise < x->c[l]) & !((x->rest[l] > 0.0) & (x->after[l] < left[l])) ? 1.0 : 0.0;
+        x->safe[l] = x->u[l] + noise < x->c[l] ? 1.0 : 0.0;
     }
 }
 
@@ -157,16 +166,6 @@ INLINE void lif_through(int lanes, Lanes *x, int same, const double *t, const Pr
         x->in[l] = in + x->S_in[l];
     }
     lif_drive(lanes, x);
-}
-
-/* Currents come to the end of a rest within a stretch of time. */
-INLINE void lif_rest(int lanes, Lanes *x)
-{
-    int l;
-    EACH_LANE(l) {
-        x->ex[l] *= lane_exp(-x->b_ex[l] * x->late[l]);
-        x->in[l] *= lane_exp(-x->b_in[l] * x->late[l]);
-    }
 }
 
 /* f leads from the state to the end of the window. Back from there u was higher by what leaked since, and by what currents took:
@@ -198,13 +197,35 @@ INLINE void lif_settle(int lanes, Lanes *x, double quantum, double length, const
     }
 }
 
+/* as `wait` of lif.pxi */
+INLINE void lif_push(int lanes, const Lanes *x, int same, const double *t, Push *p)
+{
+    Propagators f;
+    int l;
+    lif_factors(lanes, x, same, t, &f);
+    EACH_LANE(l) {
+        const double k = x->k[l], a = x->a[l], u = x->u[l], steady = k * x->I_e[l];
+        const double gained = k * (x->ex[l] * f.k_ex[l] + x->in[l] * f.k_in[l]) + steady * f.k_0[l] - u * f.lost[l];
+        const double ex = k * x->ex[l] * f.ex[l], in = k * x->in[l] * f.in[l], g = (x->c[l] - u) - gained;
+        const double J = ex < in ? in : ex, b = ex < in ? x->b_in[l] : x->b_ex[l], K = ex < in ? ex : in, c = ex < in ? x->b_ex[l] : x->b_in[l];
+        const double growth = larger(-c * K - b * J, 0.0), fall_J = J < 0.0 ? J : 0.0, fall_K = K < 0.0 ? K : 0.0;
+        const int joint = (J > 0.0) & (K < 0.0) & (b <= c);
+        p->gap[l] = g;
+        p->slope[l] = (J + K) + steady - a * (u + gained);
+        p->rise[l] = joint ? growth / c : -(fall_J + fall_K);
+        p->rate[l] = joint ? growth : -(b * fall_J + c * fall_K);
+    }
+}
+
 STEP(lif, LIFNeuron, LIFRow)
 ALONE(lif, LIFNeuron, LIFRow)
 SETTLE(lif, LIFNeuron, LIFRow)
 PANEL(lif, LIFNeuron, LIFRow)
+LIVE(lif, LIFNeuron, LIFRow)
 
 static const Kernel eventsim_lif_kernel = {
     eventsim_lif_effects, eventsim_lif_step,  eventsim_lif_alone, eventsim_lif_settle,
-    eventsim_lif_panel,   eventsim_lif_enter, eventsim_lif_leave, 3, 5, 0};
+    eventsim_lif_panel,   eventsim_lif_enter, eventsim_lif_leave,
+    eventsim_lif_join,    eventsim_lif_part,  eventsim_lif_onward, eventsim_lif_search, 3, 5, 0};
 
 #endif

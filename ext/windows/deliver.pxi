@@ -4,7 +4,7 @@ cdef void receive(Worker w, Bag *mail, int32_t rank) noexcept nogil:
     """Hang arrivals on their targets, or sum them."""
     cdef Incoming *arrival = <Incoming *> mail.data
     cdef const Route *route
-    cdef Py_ssize_t i, k
+    cdef Py_ssize_t k
     for k in range(mail.n):
         prefetch(&arrival[k + 3 * CHUNK])
         if k + 2 * CHUNK < mail.n:
@@ -25,9 +25,6 @@ cdef void receive(Worker w, Bag *mail, int32_t rank) noexcept nogil:
             add_alone(w, <Sums> route.sums, <Population> w.engine.population[route.population], &arrival[k])
         else:
             add_one(w, <Sums> route.sums, <Population> w.engine.population[route.population], &arrival[k])
-    for i in range(w.engine.traced.shape[0]):
-        if w.arrivals[i].n:
-            add_arrivals(w, <Population> w.engine.population[i], <Sums> w.plan.sums[i], &w.arrivals[i])
 
 cdef inline void hang_one(Worker w, const Route *route, const Incoming *arrival) noexcept nogil:
     if route.sums != NULL:
@@ -35,11 +32,15 @@ cdef inline void hang_one(Worker w, const Route *route, const Incoming *arrival)
     w.hang(arrival)
 
 cdef inline void add_one(Worker w, Sums s, Population p, const Incoming *arrival) noexcept nogil:
+    add_later(w, s, p, max(w.end_offset - arrival.offset, 0.0) + w.left[p.index], arrival.w, arrival.target)
+
+cdef inline void add_later(Worker w, Sums s, Population p, double x, double weight, int32_t target) noexcept nogil:
     """Sum an arrival: many at a time."""
     cdef Arrivals *all = &w.arrivals[p.index]
-    all.x[all.n] = max(w.end_offset - arrival.offset, 0.0) + w.left[p.index]
-    all.weight[all.n], all.target[all.n] = arrival.w, arrival.target
+    all.x[all.n], all.weight[all.n], all.target[all.n] = x, weight, target
     all.n += 1
+    if s.resting != NULL:           # see `counted`
+        prefetch(p.row(target))
     if all.n == CHUNK:
         add_arrivals(w, p, s, all)
 
@@ -54,6 +55,8 @@ cdef void effects_of(Worker w, Population p, Sums s, Arrivals *all, Effects *e) 
 cdef void add_arrivals(Worker w, Population p, Sums s, Arrivals *all) noexcept nogil:
     cdef Effects e
     cdef Resting nobody
+    if all.n == 0:
+        return
     nobody.bits = NULL
     effects_of(w, p, s, all, &e)
     if s.pools[w.index].kind == SHARED_PLACES and reserve(&s.pools[w.index], CHUNK + 1):
@@ -203,14 +206,9 @@ cdef int64_t add_row(Worker w, Rows rows, Population p, Sums s, const Flight *f)
 cdef void add_left_out(Worker w, const Resting *resting, Rows rows, Population p, Sums s, int64_t k, const double *x,
                        bint each) noexcept nogil:
     """Of synapses from k on, sum those left out: their arrivals count from the release of their targets."""
-    cdef Arrivals *late = &w.arrivals[p.index]
     cdef int64_t i
-    late.n = resting.n
     for i in range(resting.n):
-        late.x[i] = x[resting.at[i] if each else 0]
-        late.target[i] = rows.target[k + resting.at[i]]
-        late.weight[i] = value(rows.weights, k + resting.at[i])
-    add_arrivals(w, p, s, late)
+        add_later(w, s, p, x[resting.at[i] if each else 0], value(rows.weights, k + resting.at[i]), rows.target[k + resting.at[i]])
 
 cdef inline double remaining(Worker w, const Flight *f, double left, double delay) noexcept nogil:
     """How long before the end of the window a spike arrives; -1: not before the end."""

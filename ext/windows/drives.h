@@ -3,7 +3,7 @@
 #ifndef EVENTSIM_DRIVES_H
 #define EVENTSIM_DRIVES_H
 #include "poisson.h"
-#include "steps.h"
+#include "kernel.h"
 
 /* What the events of a window do per weight, in the order of Effects, is a smooth function of x: a polynomial of few terms,
  * in powers of x - middle, has its values to a fraction of a quantum. */

@@ -220,7 +220,7 @@ def stop_drives(Windows windows):
             engine.counts[p.first:p.first + p.n] -= counted
             engine.n_spikes -= int(counted.sum())
             with nogil:
-                code = engine.draw(p, start, since)
+                code = engine.recount(p, start, since) or engine.draw(p, since, since)
             if code:
                 raise MemoryError("Windows: no memory for the spikes of Poisson sources")
         else:
@@ -230,8 +230,8 @@ def stop_drives(Windows windows):
             engine.counts[p.first:p.first + p.n] += more
             engine.n_spikes += int(more.sum())
     engine.lagging = lagging
-    if windows.lagging and engine.spikes.n > windows.opened + 1:
-        qsort(engine.spikes.data + 3 * windows.opened, engine.spikes.n - windows.opened, 3 * sizeof(double), by_time)
+    if windows.lagging and order_spikes(engine.spikes.data + 3 * windows.opened, engine.spikes.n - windows.opened):
+        raise MemoryError("Windows: no memory for the spikes of Poisson sources")
     windows.lagging = {}
 
 cdef count_drive(Worker w, Background *d, Time now, dict ahead):

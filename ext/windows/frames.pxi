@@ -1,7 +1,7 @@
 # Sums that last for a frame of several windows: neurons are taken on when they have used up their credit, and when it ends.
 #
 # Where windows are short, because delays are, a neuron gets an arrival in few of them. Then it is not taken to the end of each of
-# these, but gets a credit once a frame: so much excitation it can take before it might come near its threshold (steps.h: SETTLE).
+# these, but gets a credit once a frame: so much excitation it can take before it might come near its threshold (settle.h).
 
 cdef inline double end_of_frame(Sums s, Time start) noexcept nogil:
     """Where the frame ends that a window belongs to [ms]; frames are whole milliseconds and begin with multiples of their length."""

@@ -4,6 +4,7 @@ cdef extern from "lists.h" nogil:
     enum:
         PART
     void ranks "eventsim_ranks" (int n, double *number, int64_t *less)
+    int order_spikes "eventsim_order_all" (double *spikes, int64_t n)       # rows of time and id; -1: no memory
 
 cdef inline void prefetch_value(Values v, int64_t k) noexcept nogil:
     if v.f64 != NULL:
@@ -143,16 +144,6 @@ cdef int splice(Log tape, Bag *order) noexcept nogil:
 cdef inline int64_t earlier(int64_t a, int64_t b) noexcept nogil:
     """The smaller of two windows; -1 is none."""
     return b if a < 0 or 0 <= b < a else a
-
-cdef int by_time(const void *a, const void *b) noexcept nogil:
-    """Order of recorded spikes: time, then id."""
-    cdef const double *x = <const double *> a
-    cdef const double *y = <const double *> b
-    cdef int k
-    for k in range(3):
-        if x[k] != y[k]:
-            return -1 if x[k] < y[k] else 1
-    return 0
 
 cdef int by_time_on_tape(const void *a, const void *b) noexcept nogil:
     """Order of pointers to taped spikes: time, then id; of one neuron at one instant as they came."""

@@ -44,6 +44,12 @@ cdef enum:                      # what to do with a row of a spike that is sent
     FETCH_ROWS
     SEND
 
+cdef enum:                      # what a neuron that goes through a window side by side with others has to do
+    GONE                        # nothing: it has come to the end, or there is none;
+    TO_GO                       # take its next arrival, if it certainly does not spike before;
+    TO_SEARCH                   # be looked at for a spike before that;
+    TO_SPIKE                    # spike
+
 cdef enum:
     IS_LIF = 1
     IS_DELTA = 2

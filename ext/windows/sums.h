@@ -5,7 +5,7 @@
  */
 #ifndef EVENTSIM_SUMS_H
 #define EVENTSIM_SUMS_H
-#include "elementary.h"
+#include "solver.h"
 #include <stdlib.h>
 
 enum { LANES_AT_ONCE = 8, CHUNK = 64 };
@@ -15,7 +15,7 @@ typedef struct { int64_t membrane, current; } Sum;  /* [quanta]: the effects on 
 typedef struct { double f[4][CHUNK]; } Effects;     /* of excitation on both, of inhibition on both; of a unit weight [quanta] */
 
 /* The sums of those neurons that have any in this window, one behind the other, so that they stay in the cache: place[j] is
- * where, 0 if neuron j has none. Place 0 is of nobody, its sums 0. Where nearly all neurons have some, or sums last for several
+ * where, 0 if neuron j has none. Place 0 is of nobody; its sums are 0, and those of all places not in use. Where nearly all neurons have some, or sums last for several
  * windows, each has its own place for good, that of neuron `first` first, and nobody looks it up.
  *
  * A neuron's sum of inhibition stands `apart` from that of excitation: beside it; or, where those of all neurons are read in a
@@ -44,10 +44,10 @@ static int eventsim_reserve(Pool *pool, int64_t more)       /* -1: no memory */
         return -1;
     if (pool->sums)
         memcpy(sums, pool->sums, (size_t)(2 * pool->n) * sizeof(Sum));
-    else {
-        memset(sums, 0, 2 * sizeof(Sum));
+    else
         pool->n = 1;
-    }
+    memset(sums + 2 * pool->n, 0, (size_t)(2 * (capacity - pool->n)) * sizeof(Sum));
+    memset(sums, 0, 2 * sizeof(Sum));
     free(pool->sums);
     pool->sums = sums;
     pool->capacity = capacity;
@@ -65,17 +65,19 @@ INLINE Sum *sum_of(int32_t j, int inhibits, int kind, Sum *own, int64_t apart, i
                    uint64_t *touched)
 {
     Sum *sums = pool->sums;
+    int32_t here, fresh;
     if (kind == FRAMES)
         touched[j >> 6] |= (uint64_t)1 << (j & 63);
     if (kind != SHARED_PLACES)
         return kind == OWN_PLACES ? own + j + (inhibits ? apart : 0) : own + 2 * (int64_t)j + inhibits;
-    if (place[j] == 0) {
-        place[j] = (int32_t)*used;
-        memset(&sums[2 * (*used)++], 0, 2 * sizeof(Sum));
-        touched[j >> 6] |= (uint64_t)1 << (j & 63);
-        __builtin_prefetch(pool->neurons + pool->width * j);
-    }
-    return sums + 2 * (int64_t)place[j] + inhibits;
+    here = place[j];            /* nobody can foresee whether it has a place: no branch */
+    fresh = here == 0;
+    here = fresh ? (int32_t)*used : here;
+    *used += fresh;
+    place[j] = here;
+    touched[j >> 6] |= (uint64_t)1 << (j & 63);
+    __builtin_prefetch(pool->neurons + pool->width * j);
+    return sums + 2 * (int64_t)here + inhibits;
 }
 
 INLINE void look_at_credit(int32_t j, const Sum *own, const Pool *pool)
@@ -96,12 +98,16 @@ typedef struct {
     int32_t at[CHUNK];
 } Resting;
 
-INLINE int left_out(Resting *resting, int32_t j, int64_t i)
+/* 0 if synapse i is left out, else 1 */
+INLINE int left_in(Resting *resting, int32_t j, int64_t i)
 {
-    if (!resting->bits || !bit_of(resting->bits, j))
-        return 0;
-    resting->at[resting->n++] = (int32_t)i;
-    return 1;
+    int rests;
+    if (!resting->bits)
+        return 1;
+    rests = (int)bit_of(resting->bits, j);
+    resting->at[resting->n] = (int32_t)i;       /* overwritten by the next one if it is not so */
+    resting->n += rests;
+    return !rests;
 }
 
 /* n synapses onto targets from lo to hi - 1 (others are skipped: `some`); those of no weight touch nobody. Effect `one` is that of
@@ -116,15 +122,16 @@ INLINE int left_out(Resting *resting, int32_t j, int64_t i)
         Sum *own = own_sums(pool);                                                                                     \
         for (i = 0; i < n; i++) {                                                                                      \
             const int32_t j = target[i];                                                                               \
-            const double w = weight[stride * i];                                                                       \
+            double w = weight[stride * i];                                                                             \
             const int inhibits = w < 0.0;                                                                              \
             const int64_t k = one < 0 ? i : one;                                                                       \
             Sum *v;                                                                                                    \
             if (some && (uint32_t)(j - lo) >= (uint32_t)(hi - lo))                                                     \
                 continue;                                                                                              \
             count++;                                                                                                   \
-            if (w == 0.0 || left_out(resting, j, i))                                                                   \
+            if (w == 0.0)                                                                                              \
                 continue;                                                                                              \
+            w *= left_in(resting, j, i);                                                                               \
             v = sum_of(j, inhibits, kind, own, apart, place, pool, &used, touched);                                    \
             v->membrane += lane_whole(w * e->f[2 * inhibits][k]);                                                      \
             v->current += lane_whole(w * e->f[2 * inhibits + 1][k]);                                                   \
@@ -152,11 +159,10 @@ INLINE int64_t add_alike(int64_t n, const int32_t *target, double w, const Effec
         if (some && (uint32_t)(j - lo) >= (uint32_t)(hi - lo))
             continue;
         count++;
-        if (left_out(resting, j, i))
-            continue;
+        const int64_t all = -(int64_t)left_in(resting, j, i);
         v = sum_of(j, inhibits, kind, own, apart, place, pool, &used, touched);
-        v->membrane += membrane;
-        v->current += current;
+        v->membrane += membrane & all;
+        v->current += current & all;
         if (kind == FRAMES)
             look_at_credit(j, own, pool);
     }

@@ -347,6 +347,7 @@ cdef class Sums:
             add_effects(1, &target[0], NULL, &weight[i], 1, &e, -1, 0, 1, self.place, &self.pools[0], self.touched, &nobody)
         sums = &self.pools[0].sums[2 * self.place[0]]
         self.p.kernel().step(1, &j, &commit, &row[0], self.p.coefs, self.stride, self.same, &sums, &window, &fails, &respite)
+        memset(self.pools[0].sums, 0, 2 * self.pools[0].n * sizeof(Sum))
         self.place[0], self.touched[0], self.pools[0].n = 0, 0, 1
         return bool(fails), respite
 
@@ -395,3 +396,21 @@ cdef class Sums:
         outlook.left = outlook.length = -1.0
         self.p.kernel().settle(1, &j, &commit, &row[0], self.p.coefs, self.stride, self.same, &own, &window, &outlook, &at, &respite)
         return respite < 0.0, max(self.credit[0], 0) * self.quanta[0], respite
+
+    def search(self, double[::1] row, double gap):
+        """When does a neuron with parameters 0 spike, if nothing arrives within a time [ms] after its state? For tests.
+
+        Returns
+        -------
+        (how long after its state; -1: not before that time, how long it certainly does not spike [ms])
+        """
+        cdef Course *c = <Course *> calloc(1, sizeof(Course))
+        if c == NULL:
+            raise MemoryError("Sums: no memory")
+        try:
+            c.lanes, c.gap[0] = 1, gap
+            self.p.kernel().join(c, 0, &row[0], self.p.coefs)
+            self.p.kernel().search(c, self.same, RESOLUTION)
+            return c.spike[0], c.respite[0]
+        finally:
+            free(c)

@@ -47,9 +47,11 @@ cdef void step_all(Worker w, Sums s, Population p) noexcept nogil:
                 continue
             s.touched[word] = s.looks[word] = 0
             put_in_lots(w, s, p, word, drop_exact(w, s, word, bits), touched, lots, &window)
-        s.pools[w.index].n = 1
     step_lot(w, s, p, &lots[1], &window)
     step_lot(w, s, p, &lots[0], &window)
+    if not s.dense:
+        memset(s.pools[w.index].sums, 0, 2 * s.pools[w.index].n * sizeof(Sum))
+        s.pools[w.index].n = 1
 
 cdef inline uint64_t drop_exact(Worker w, Sums s, Py_ssize_t word, uint64_t bits) noexcept nogil:
     """Of some neurons, those that have no arrivals which are not summed; what the others have among the sums is dropped."""

@@ -73,6 +73,7 @@ cdef void sweep(Worker w, int32_t rank) noexcept nogil:
         if plan.sums[k] != NULL and plan.rank[k] == rank:
             add_segments(w, <Population> w.engine.population[k], <Sums> plan.sums[k], &w.segments[2 * k])
             add_segments(w, <Population> w.engine.population[k], <Sums> plan.sums[k], &w.segments[2 * k + 1])
+            add_arrivals(w, <Population> w.engine.population[k], <Sums> plan.sums[k], &w.arrivals[k])
             if (<Sums> plan.sums[k]).frame > 0.0:
                 settle_all(w, <Sums> plan.sums[k], <Population> w.engine.population[k])
             else:
@@ -81,14 +82,8 @@ cdef void sweep(Worker w, int32_t rank) noexcept nogil:
         recollect_all(w, rank)
 
 cdef void fall_back(Worker w, int32_t rank) noexcept nogil:
-    """All others live through the window: they take their arrivals one by one, and spike."""
-    cdef Touch *touched = <Touch *> w.touched.data
-    cdef Py_ssize_t k
-    for k in range(w.touched.n):
-        if k + AHEAD < w.touched.n:
-            fetch(w, <Population> w.engine.population[touched[k + AHEAD].who.population], &touched[k + AHEAD])
-        if w.plan.rank[touched[k].who.population] == rank:
-            live_or_watch(w, <Population> w.engine.population[touched[k].who.population], &touched[k])
+    """All others live through the window: they take their arrivals one by one, and spike (live.pxi)."""
+    live_all(w, rank)
     ring_all(w, &w.slot(w.plan.window).neurons, w.looks, rank)
 
 cdef void dispatch(Worker w, int32_t rank) noexcept nogil:
@@ -106,8 +101,8 @@ cdef void exchange_spikes(Windows windows) noexcept nogil:
     windows.seen += 1
     for k in range(windows.plan.n_workers):
         collect(windows, <Worker> windows.worker[k])
-    if windows.engine.spikes.n > recorded + 1:
-        qsort(windows.engine.spikes.data + 3 * recorded, windows.engine.spikes.n - recorded, 3 * sizeof(double), by_time)
+    if order_spikes(windows.engine.spikes.data + 3 * recorded, windows.engine.spikes.n - recorded):
+        (<Worker> windows.worker[0]).fail(NO_MEMORY, -1, windows.plan.limit)
     if windows.taped.n and splice(windows.engine.tape, &windows.taped):
         (<Worker> windows.worker[0]).fail(NO_MEMORY, -1, windows.plan.limit)
     windows.engine.now = windows.plan.reached = windows.plan.limit
@@ -152,170 +147,6 @@ cdef void judge(Windows windows, Worker w, Time *failed) noexcept nogil:
         windows.culprit = w.culprit
         if w.code == NOT_FINITE:
             windows.engine.overflowed = w.culprit
-
-# ---- a neuron lives through a window
-
-ctypedef fused Life:            # copies of the loop below that call a final class directly, and one for all other models
-    LIFPopulation
-    DeltaPopulation
-    FlyPopulation
-    Population
-
-cdef void live(Worker w, Life p, const Touch *touch) noexcept nogil:
-    """Take a neuron through its arrivals and spikes, in the order of time, to the end of the window."""
-    cdef Plan *plan = w.plan
-    cdef Py_ssize_t j = touch.who.neuron
-    cdef Neuron *s = p.row(j)
-    cdef const double *q = p.q(j)
-    cdef Incoming *hung = <Incoming *> w.hung.data
-    cdef int32_t next = in_order(hung, touch.first)
-    cdef Seat *seat = &plan.seats[p.first + j]
-    cdef bint alarmed = seat.look == plan.window or plan.sums[p.index] != NULL  # else it receives something before it spikes
-    cdef Time t = plan.start, alarm
-    seat.place = 0
-    while next:
-        t.offset = hung[next - 1].offset
-        if alarmed and before(respited(p, s, q), t):
-            ring(w, p, j, t)
-        alarmed = True
-        if clamped(s):
-            p.advance(s, q, t)
-        elif before(s.at, t):
-            p.flow(s, q, elapsed(s.at, t))
-            s.at = t
-        while next and hung[next - 1].offset == t.offset:
-            p.receive(s, q, (<Rows> w.engine.projection[hung[next - 1].projection]).port, hung[next - 1].w, clamped(s))
-            next = hung[next - 1].target
-        observe(w, p, j)
-    alarm = respited(p, s, q)
-    watch_out(w, p, j, ring(w, p, j, plan.limit) if before(alarm, plan.limit) else alarm)
-
-cdef inline Time respited(Life p, const Neuron *s, const double *q) noexcept nogil:
-    """A time before which the neuron does not spike, if nothing arrives."""
-    return later(s.free if clamped(s) else s.at, p.respite(s, q))
-
-cdef Time ring(Worker w, Population p, Py_ssize_t j, Time until) noexcept nogil:
-    """Let a neuron spike, if nothing else arrives, wherever it does before `until`; returns its alarm then.
-
-    As in `Engine.threshold`, the bound is refined until it stands still: that is a spike. Where arrivals are summed it is known that
-    there was none before this window."""
-    cdef bint known = w.plan.sums[p.index] != NULL and before(p.row(j).at, w.plan.start)
-    cdef Time t = p.next_alarm(j, w.plan.start) if known else p.alarm(j), next
-    w.predictions += not w.in_shadow
-    while before(t, until):
-        w.solver_steps += not w.in_shadow
-        next = p.next_alarm(j, t)
-        if before(t, next):
-            t = next
-            continue
-        spike(w, p, j, t)
-        if w.code != REACHED:
-            return t
-        if w.plan.sums[p.index] != NULL:
-            t = silent_until(p, j, t)
-            if not before(t, until):
-                break
-        t = p.alarm(j)
-        w.predictions += not w.in_shadow
-    return t
-
-cdef void ring_all(Worker w, const Bag *bag, Py_ssize_t n, int32_t rank) noexcept nogil:
-    """Ring the first n alarms filed in a slot, except where they have been moved away."""
-    cdef Py_ssize_t k
-    cdef Touched look
-    for k in range(n):
-        look = (<const Touched *> bag.data)[k]
-        if w.plan.rank[look.population] == rank:
-            look_at(w, <Population> w.engine.population[look.population], look.neuron)
-
-cdef inline void look_at(Worker w, Population p, Py_ssize_t j) noexcept nogil:
-    if w.plan.seats[p.first + j].look == w.plan.window:
-        w.plan.seats[p.first + j].look = -1
-        watch_out(w, p, j, ring(w, p, j, w.plan.limit))
-
-cdef void watch_out(Worker w, Population p, Py_ssize_t j, Time alarm) noexcept nogil:
-    """File a neuron in the window of its alarm, unless it is filed in an earlier one, where it will be filed again.
-
-    Invariant: if a neuron has an alarm, `look` is the window of it or an earlier one, not past, in whose slot the neuron
-    is filed. To look too often changes nothing."""
-    cdef int32_t *look = &w.plan.seats[p.first + j].look
-    cdef int64_t window
-    if alarm.epoch == INFINITY:
-        return
-    if isnan(alarm.epoch):
-        w.fail(NOT_FINITE, p.first + j, p.row(j).at)
-        return
-    window = w.window_of(alarm)
-    if w.plan.window <= look[0] <= window:
-        return
-    look[0] = <int32_t> window
-    w.file_look(&w.slot(window).sources if p.is_source else &w.slot(window).neurons, p, j)
-
-cdef void spike(Worker w, Population p, Py_ssize_t j, Time t) noexcept nogil:
-    """A neuron has reached its threshold: see `Engine.threshold` and `Engine.spike`."""
-    cdef int64_t gid = p.first + j
-    cdef double *record
-    cdef Departure *departure
-    if w.in_shadow:
-        w.fail(UNSOUND, gid, t)
-    elif w.spikes.reserve(1) or (w.engine.taping and w.tape.reserve(1)):
-        w.fail(NO_MEMORY, -1, t)
-    elif p.fire(j, t):
-        w.n_spikes += 1
-        w.engine.counts_view[gid] += 1
-        if w.plan.sums[p.index] != NULL:
-            (<Sums> w.plan.sums[p.index]).note_rest(j, t)
-        if w.watch[gid] & WATCH_SPIKES:
-            record = w.spikes.append()
-            record[0], record[1], record[2] = t.epoch, t.offset, gid
-        if w.engine.taping:
-            p.tape_spike(j, t, w.tape)
-        departure = <Departure *> w.add(&w.departures, sizeof(Departure))
-        if departure != NULL:
-            departure.time, departure.who.population, departure.who.neuron = t, p.index, <int32_t> j
-        if p.streak[j] > RUNAWAY:
-            w.fail(RAN_AWAY, gid, t)
-    observe(w, p, j)
-
-cdef inline void observe(Worker w, Population p, Py_ssize_t j) noexcept nogil:
-    """Record a watched neuron's state."""
-    if w.engine.traced[p.index] and w.watch[p.first + j] & WATCH_STATE:
-        if (<Log> w.trace[p.index]).reserve(1):
-            w.fail(NO_MEMORY, -1, p.row(j).at)
-        else:
-            w.engine.trace_state(<Log> w.trace[p.index], p, j)
-
-cdef inline void fetch(Worker w, Population p, const Touch *touch) noexcept nogil:
-    """A neuron's turn comes soon."""
-    fetch_state(p, touch.who.neuron)
-    prefetch(&w.plan.seats[p.first + touch.who.neuron])
-    if touch.first:
-        prefetch(<Incoming *> w.hung.data + touch.first - 1)
-
-cdef void live_or_watch(Worker w, Population p, const Touch *touch) noexcept nogil:
-    w.in_shadow = touch.shadow > 0
-    if w.plan.sums[p.index] != NULL and (<Sums> w.plan.sums[p.index]).frame > 0.0:
-        leave_frame(w, <Sums> w.plan.sums[p.index], p, touch)
-    if w.in_shadow:
-        swap_row(w, p, touch)
-    if w.plan.kind[p.index] == IS_LIF:
-        live(w, <LIFPopulation> p, touch)
-    elif w.plan.kind[p.index] == IS_DELTA:
-        live(w, <DeltaPopulation> p, touch)
-    elif w.plan.kind[p.index] == IS_FLY:
-        live(w, <FlyPopulation> p, touch)
-    else:
-        live(w, p, touch)
-    if w.in_shadow:
-        swap_row(w, p, touch)
-    w.in_shadow = False
-
-cdef void swap_row(Worker w, Population p, const Touch *touch) noexcept nogil:
-    cdef double other[WIDEST]
-    cdef double *row = (<Shadow *> w.shadows.data + touch.shadow - 1).row
-    memcpy(other, p.row(touch.who.neuron), p.width * sizeof(double))
-    memcpy(p.row(touch.who.neuron), row, p.width * sizeof(double))
-    memcpy(row, other, p.width * sizeof(double))
 
 cdef void clear(Worker w) noexcept nogil:
     """When everybody has read the mail of a window: what arrives after a cut is mail once more; memory is recycled."""

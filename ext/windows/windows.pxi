@@ -416,8 +416,9 @@ cdef class Windows:
 
 cdef Time silent_until(Population p, Py_ssize_t j, Time now) noexcept nogil:
     """A time, not before now, before which a neuron does not spike, if nothing arrives; as cheap as can be."""
-    cdef Neuron *s = p.row(j)
-    cdef Time t = later(s.free if clamped(s) else s.at, p.respite(s, p.q(j)))
+    cdef double copy[WIDEST]
+    cdef const Neuron *s = p.released(j, <Neuron *> copy)
+    cdef Time t = later(s.at, p.respite(s, p.q(j)))
     return alarm_after(p, j, now) if before(t, now) else t
 
 cdef Time alarm_after(Population p, Py_ssize_t j, Time now) noexcept nogil:

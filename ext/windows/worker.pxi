@@ -18,6 +18,8 @@ cdef class Worker:
     cdef Bag drives                             # Background: sources of own neurons
     cdef Bag separate                           # Incoming: of visits, at neurons whose arrivals must be taken one by one
     cdef Bag shadows                            # Shadow
+    cdef Course *course                         # neurons that go through the window side by side,
+    cdef void *together                         # their population
     cdef bint in_shadow                         # the present neuron does not spike
     cdef int64_t shadowed
     cdef int64_t exact                          # neurons of this kind
@@ -52,7 +54,8 @@ cdef class Worker:
         self.left = <double *> calloc(max(len(engine.populations), 1), sizeof(double))
         self.arrivals = <Arrivals *> calloc(max(len(engine.populations), 1), sizeof(Arrivals))
         self.segments = <Bag *> calloc(2 * max(len(engine.populations), 1), sizeof(Bag))
-        if (self.wheel == NULL or self.mail == NULL or self.summed == NULL or self.trace == NULL or self.left == NULL
+        self.course = <Course *> calloc(1, sizeof(Course))
+        if (self.course == NULL or self.wheel == NULL or self.mail == NULL or self.summed == NULL or self.trace == NULL or self.left == NULL
                 or self.arrivals == NULL or self.segments == NULL):
             raise MemoryError("Worker: no memory for its wheel")
         for k in range(SLOTS):
@@ -87,6 +90,7 @@ cdef class Worker:
         free(self.drives.data)
         free(self.separate.data)
         free(self.shadows.data)
+        free(self.course)
         for k in range(2 * len(self.traces) if self.segments != NULL else 0):
             free(self.segments[k].data)
         free(self.wheel)
