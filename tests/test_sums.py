@@ -708,6 +708,77 @@ def test_a_neuron_that_takes_its_only_arrival_stays_below_threshold(model, data,
     check(after, wait + t + np.linspace(0.0, 1.0, 40) * (length - t + min(respite, 50.0)))
 
 
+@pytest.mark.parametrize("model", ["LIF", "DeltaLIF", "FlyLIF"])
+@given(data=st.data(), gap=st.sampled_from([0.1, 3.0, 100.0]), free=st.sampled_from([0.0, 0.05, 1.7]))
+def test_neurons_side_by_side_spike_when_their_membranes_reach_threshold(model, data, gap, free):
+    """The search against the membrane itself: below threshold before, on it then; if nothing is found, as long as it says."""
+    core, row, *_ = data.draw(neurons(model))
+    row[2:4] = divmod(free, 1.0)
+    sums = _core.Sums(core, 1)
+    sums.set_quanta(1.0, 0.1)
+    spike, respite = sums.search(row, gap)
+    until = spike if spike >= 0.0 else min(respite, 500.0)
+    assert free <= spike < gap or (spike == -1.0 and respite >= gap)
+    times = np.linspace(0.0, 1.0, 400) * until
+    rows = np.repeat(row[None], len(times), 0)
+    core.evolve(rows, np.zeros(len(times), np.int64), np.array([[*divmod(t, 1.0)] for t in times]))
+    c = core.coef[0, 4 if model == "LIF" else 2]
+    rounding = 1e-13 * (c + np.abs(rows[:, HEAD:]).max())  # of currents up to 5 times what reaches threshold, and of time
+    assert np.all(rows[:-1, HEAD] < c + rounding)
+    if spike >= 0.0:
+        assert abs(rows[-1, HEAD] - c) < rounding or (free == spike and rows[-1, HEAD] >= c)
+
+
+@pytest.mark.parametrize(("model", "state"), [
+    *((es.LIF(tau_m=20.0, tau_syn_ex=ex, tau_syn_in=inh, C_m=1.0, I_e=0.9, t_ref=0.0), dict(I_ex=high, I_in=low))
+      for ex, inh in ((2.0, 10.0), (10.0, 2.0), (5.0, 5.0))
+      for high, low in ((3.0, -6.0), (0.1, -6.0), (-2.0, -3.0), (-4.0, 0.0))),
+    (es.FlyLIF(V_th=-60.0, V_reset=-90.0), dict(V_m=-80.0, g=-50.0)),
+    (es.DeltaLIF(tau_m=20.0, C_m=1.0, I_e=0.9), {}),
+])
+def test_a_spike_after_inhibition_has_faded_is_found_side_by_side(model, state):
+    """The first spike, as the ordered executor has it."""
+    net = es.Network()
+    cell = net.add("cell", 1, model, **state)
+    sim = es.Simulation(net, executor="ordered")
+    core = sim._engine.populations[0]
+    row = core.state[0].copy()
+    truth = sim.run(300.0).spikes(cell)[0][0]
+    assert truth > 2.0
+    sums = _core.Sums(core, 1)
+    sums.set_quanta(1.0, 0.1)
+    assert sums.search(row, 300.0)[0] == pytest.approx(truth, rel=1e-13)
+    assert sums.search(row, truth - 1.0)[0] == -1.0
+
+
+def test_a_neuron_that_has_rested_is_looked_at_once_for_each_spike():
+    """Deterministic counters: in a quiet network hardly any neuron goes through a window in which it does not spike."""
+    sim = windowed(sparse.build(0.05, 1.0, 300.0), record_spikes=False)
+    sim.run(300.0)
+    spikes = sim._engine.counts[:5000].sum()
+    assert spikes > 1000 and sim._windows.exact < 1.5 * spikes
+    assert sim._engine.predictions < 1.5 * spikes
+
+
+@pytest.mark.parametrize("rate", [0.0, 30.0, 3000.0])
+@pytest.mark.parametrize("n", [1, 24, 25, 3000])
+def test_recorded_spikes_are_in_the_order_of_time_and_id(rate, n):
+    """Many at once, few, and sources and neurons at the same instants."""
+    net = es.Network()
+    cells = net.add("cells", n, es.LIF(t_ref=0.0), V_m=np.where(np.arange(n) % 3, -55.001, -70.0), I_e=2000.0)
+    noise = net.add("noise", n, es.Poisson(rate=rate))
+    kicks = net.add("kicks", n, es.SpikeSource(np.repeat([1.5, 2.25], n), np.tile(np.arange(n), 2)))
+    net.connect(noise, cells, es.OneToOne(), weight=30.0, delay=1.0)
+    net.connect(kicks, cells, es.OneToOne(), weight=3000.0, delay=1.0)
+    times, ids = windowed(net).run(5.0).spikes()
+    judge = es.Simulation(net, seed=1, executor="ordered").run(5.0).spikes()
+    assert np.all((np.diff(times) > 0.0) | (np.diff(times) == 0.0) & (np.diff(ids) > 0))
+    sources = ids >= n
+    np.testing.assert_array_equal(times[sources], judge[0][judge[1] >= n])
+    np.testing.assert_array_equal(ids[sources], judge[1][judge[1] >= n])
+    assert len(times) == len(judge[0])
+
+
 def test_the_bound_is_useful():
     """Few windows are lived through, and they are fewer the shorter the windows: deterministic counters."""
     sim = windowed(brunel.build(0.1), record_spikes=False)
