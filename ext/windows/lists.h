@@ -77,15 +77,15 @@ static void eventsim_order(Spiked *s, Spiked *spare, int64_t n)
     }
 }
 
-/* the same; -1: no memory */
-static int eventsim_order_all(double *spikes, int64_t n)
+/* the same, in place if there is no memory for a copy */
+static void eventsim_order_all(double *spikes, int64_t n)
 {
     Spiked *spare = n <= FEW_SPIKES ? NULL : (Spiked *)malloc((size_t)n * sizeof(Spiked));
-    if (n > FEW_SPIKES && spare == NULL)
-        return -1;
-    eventsim_order((Spiked *)spikes, spare, n);
+    if (n <= FEW_SPIKES || spare)
+        eventsim_order((Spiked *)spikes, spare, n);
+    else
+        qsort(spikes, (size_t)n, sizeof(Spiked), eventsim_by_time);
     free(spare);
-    return 0;
 }
 
 #endif

@@ -4,7 +4,7 @@ cdef extern from "lists.h" nogil:
     enum:
         PART
     void ranks "eventsim_ranks" (int n, double *number, int64_t *less)
-    int order_spikes "eventsim_order_all" (double *spikes, int64_t n)       # rows of time and id; -1: no memory
+    void order_spikes "eventsim_order_all" (double *spikes, int64_t n)      # rows of time and id
 
 cdef inline void prefetch_value(Values v, int64_t k) noexcept nogil:
     if v.f64 != NULL:

@@ -101,8 +101,7 @@ cdef void exchange_spikes(Windows windows) noexcept nogil:
     windows.seen += 1
     for k in range(windows.plan.n_workers):
         collect(windows, <Worker> windows.worker[k])
-    if order_spikes(windows.engine.spikes.data + 3 * recorded, windows.engine.spikes.n - recorded):
-        (<Worker> windows.worker[0]).fail(NO_MEMORY, -1, windows.plan.limit)
+    order_spikes(windows.engine.spikes.data + 3 * recorded, windows.engine.spikes.n - recorded)
     if windows.taped.n and splice(windows.engine.tape, &windows.taped):
         (<Worker> windows.worker[0]).fail(NO_MEMORY, -1, windows.plan.limit)
     windows.engine.now = windows.plan.reached = windows.plan.limit
