@@ -137,7 +137,7 @@ MUTATIONS = [
     Mutation("what inhibition frees is not looked at", "ext/models/fly.h", "p->rise[l] = fall;", "p->rise[l] = 0.0;", WINDOWS),
     Mutation("two currents free as much as the slower one", "ext/models/lif.h", "p->rise[l] = joint ? growth / c :", "p->rise[l] = 1 ? growth / c :", WINDOWS),
     Mutation("other receptors among the arrivals of all", "ext/windows/live.pxi", "if not w.plan.routes[arrival.projection].summed:", "if False:", WINDOWS),
-    Mutation("a lane goes on with the alarm of its last neuron", "ext/windows/live.pxi", "later(at, c.respite[l])", "at_time(INFINITY, 0.0)", WINDOWS),
+    Mutation("a lane goes on with the alarm of its last neuron", "ext/windows/live.pxi", "last_of(later(at, c.respite[l]), until)", "at_time(INFINITY, 0.0)", WINDOWS),
     Mutation("arrivals at neurons that rest counted twice", "ext/windows/sums.h", "    return !rests;\n", "    return 1;\n", WINDOWS),
     Mutation("sums of the window before", "ext/windows/sweep.pxi", "        memset(s.pools[w.index].sums, 0, 2 * s.pools[w.index].n * sizeof(Sum))\n", "", WINDOWS),
     Mutation("half of the events of driving sources recorded", "ext/engine.pxi", "                    cell += 1.0\n", "                    cell += 2.0\n", WINDOWS),

@@ -109,7 +109,7 @@ cdef void take_turn(Worker w, Population p, Course *c, int l) noexcept nogil:
         return
     if arrival == NULL:
         p.kernel().part(c, l, <double *> p.row(j))
-        watch_out(w, p, j, later(at, c.respite[l]))
+        watch_out(w, p, j, last_of(later(at, c.respite[l]), until))     # (rounding: never in the window that is over)
         c.turn[l] = GONE
         c.n -= 1
         return
