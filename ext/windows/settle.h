@@ -15,7 +15,8 @@
 #include "steps.h"
 
 typedef struct {
-    double left, length;                        /* for which this has been reckoned [ms] */
+    double left, length;                        /* for which this has been reckoned [ms], */
+    int lanes;                                  /* and for so many neurons, if all have the same coefficients */
     Propagators ahead;                          /* over what is left of the frame, or all of the next; */
     Propagators back, within;                   /* from the end of the frame back to that of the window, and from there to its beginning */
 } Outlook;
@@ -87,22 +88,23 @@ INLINE void empty_sum(const Accounts *own, int32_t j, int64_t credit)
             length[l] = window->length;                                                                                \
         }                                                                                                              \
         COEFFICIENTS(MODEL, ROW)                                                                                       \
-        if (stride || outlook->left != left) {                                                                         \
+        if (stride || outlook->left != left || outlook->lanes < lanes) {                                               \
             MODEL##_factors(own_lanes, &x, same, ahead, &outlook->ahead);                                              \
             lead_back(own_lanes, left > 0.0, &outlook->ahead, &outlook->back);                                         \
             outlook->left = left;                                                                                      \
             if (!stride) {                                                                                             \
-                spread(&outlook->ahead);                                                                               \
-                spread(&outlook->back);                                                                                \
+                spread(lanes, &outlook->ahead);                                                                        \
+                spread(lanes, &outlook->back);                                                                         \
             }                                                                                                          \
         }                                                                                                              \
-        if (stride || outlook->length != window->length) {                                                             \
+        if (stride || outlook->length != window->length || outlook->lanes < lanes) {                                   \
             MODEL##_factors(own_lanes, &x, same, length, &outlook->within);                                            \
             lead_back(own_lanes, 1, &outlook->within, &outlook->within);                                               \
             outlook->length = window->length;                                                                          \
             if (!stride)                                                                                               \
-                spread(&outlook->within);                                                                              \
+                spread(lanes, &outlook->within);                                                                       \
         }                                                                                                              \
+        outlook->lanes = lanes;                                                                                        \
         if (released)                                                                                                  \
             MODEL##_rest(lanes, &x);                                                                                   \
         MODEL##_factors(lanes, &x, same, flows, &f);                                                                   \

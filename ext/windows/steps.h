@@ -85,11 +85,10 @@ INLINE void rest_assured(int lanes, Lanes *x, double *wait)
     }
 }
 
-/* let all lanes have those of the first */
-INLINE void spread(Propagators *f)
+/* let so many lanes have those of the first */
+INLINE void spread(int lanes, Propagators *f)
 {
     const double m = f->m[0], ex = f->ex[0], in = f->in[0], k_ex = f->k_ex[0], k_in = f->k_in[0], k_0 = f->k_0[0];
-    const int lanes = CHUNK;
     int l;
     EACH_LANE(l) {
         f->m[l] = m;
@@ -152,7 +151,7 @@ INLINE int rests_first(int lanes, Lanes *x)
         COEFFICIENTS(MODEL, ROW)                                                                                       \
         MODEL##_factors(stride ? lanes : LANES_AT_ONCE, &x, same, length, &f);                                         \
         if (!stride)                                                                                                   \
-            spread(&f);                                                                                                \
+            spread(lanes, &f);                                                                                                \
         if (latest > 0.0) {                     /* nothing has happened since */                                       \
             if (rests_first(lanes, &x))                                                                                \
                 MODEL##_rest(lanes, &x);                                                                               \
