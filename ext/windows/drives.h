@@ -243,6 +243,17 @@ INLINE void eventsim_drive_ahead(int64_t n, const int64_t *restrict membrane, co
     }
 }
 
+/* Returns how many events that are. */
+INLINE int64_t count_on(int64_t n, const int64_t *restrict fresh, int64_t *restrict counts)
+{
+    int64_t j, total = 0;
+    for (j = 0; j < n; j++) {
+        counts[j] += fresh[j];
+        total += fresh[j];
+    }
+    return total;
+}
+
 INLINE void pass_on_one(int32_t source, double w, double x, double longest, Driven *d)
 {
     const int inhibits = w < 0.0, window = d->parts == 1 ? 0 : (int)ceil(x * d->per_ms) - 1;
@@ -328,10 +339,7 @@ LANES void eventsim_drive(const PoissonSources *p, const PoissonStretch *t, int6
     } else
         for (j = 0; j < n; j++)
             pass_on((int32_t)(first + j), d->weight[j] < 0.0, 0, s->membrane[j], s->current[j], d);
-    for (j = 0; j < n; j++) {
-        d->counts[first + j] += s->counts[j];
-        d->total += s->counts[j];
-    }
+    d->total += count_on(n, s->counts, d->counts + first);
 }
 
 #endif

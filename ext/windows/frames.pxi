@@ -173,5 +173,4 @@ cdef void shadow_frame(Worker w, Sums s, Population p, Py_ssize_t first) noexcep
         if touch != NULL:
             touch.shadow = k + 1
             w.shadowed += 1
-            w.recollecting = True
-            s.exact[j >> 6] |= <uint64_t> 1 << (j & 63)
+            recollect(w, s, j)

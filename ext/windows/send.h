@@ -19,6 +19,16 @@ LANES void eventsim_due(int64_t n, const double *restrict wait, double epoch, do
     }
 }
 
+/* Which is the first byte in memory that is not 0? */
+INLINE int first_byte(uint64_t word)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    return __builtin_clzll(word) / 8;
+#else
+    return __builtin_ctzll(word) / 8;
+#endif
+}
+
 /* How many synapses from k on have the delay of synapse k, by the codes of delays, which ascend. */
 static inline int64_t eventsim_run(const uint8_t *u8, const uint16_t *u16, int64_t k, int64_t end)
 {
@@ -29,7 +39,7 @@ static inline int64_t eventsim_run(const uint8_t *u8, const uint16_t *u16, int64
         for (; i + 8 <= end; i += 8) {
             memcpy(&eight, u8 + i, 8);
             if (eight != same)
-                break;
+                return i + first_byte(eight ^ same) - k;
         }
         while (i < end && u8[i] == u8[k])
             i++;

@@ -196,8 +196,7 @@ cdef void shadow(Worker w, Sums s, Population p, Py_ssize_t n, const int32_t *id
             if touch != NULL and alone != NULL:
                 w.hang(alone[k])
             elif touch != NULL:
-                w.recollecting = True
-                s.exact[ids[k] >> 6] |= <uint64_t> 1 << (ids[k] & 63)
+                recollect(w, s, ids[k])
 
 cdef inline void look_after(Worker w, Population p, Py_ssize_t j, double respite) noexcept nogil:
     """As `watch_out`, of a neuron that will certainly not spike for so long after the end of the window."""
@@ -218,10 +217,13 @@ cdef inline void live_later(Worker w, Sums s, Population p, Py_ssize_t j, bint a
         w.exact += 1
 
 cdef inline void take_exactly(Worker w, Sums s, Py_ssize_t j) noexcept nogil:
-    cdef uint64_t bit = <uint64_t> 1 << (j & 63)
-    w.exact += s.exact[j >> 6] & bit == 0
-    s.exact[j >> 6] |= bit
-    w.recollecting = True
+    w.exact += not s.exact[j >> 6] >> (j & 63) & 1
+    recollect(w, s, j)
+
+cdef inline void recollect(Worker w, Sums s, Py_ssize_t j) noexcept nogil:
+    """Let the arrivals of a neuron be found again."""
+    s.exact[j >> 6] |= <uint64_t> 1 << (j & 63)
+    w.recollecting = w.recollected[s.p.index] = True
 
 # ---- arrivals that have been added up, at neurons that may spike: they are found once more, and hung on them
 
@@ -244,14 +246,15 @@ cdef void recollect_all(Worker w, int32_t rank) noexcept nogil:
         touch = <Touch *> w.touched.data + k
         if plan.sums[touch.who.population] != NULL and plan.rank[touch.who.population] == rank:
             (<Sums> plan.sums[touch.who.population]).exact[touch.who.neuron >> 6] = 0
+            w.recollected[touch.who.population] = False
 
 cdef void recollect_visits(Worker w, const Bag *spikes, int32_t rank) noexcept nogil:
     cdef const Flight *f = <Flight *> spikes.data
     cdef Py_ssize_t k
     for k in range(spikes.n):
         if k + AHEAD < spikes.n:
-            fetch_visit(<Rows> w.engine.projection[f[k + AHEAD].projection], &f[k + AHEAD])
-        if has_rank(w.plan, <Rows> w.engine.projection[f[k].projection], rank):
+            fetch_visit(w, <Rows> w.engine.projection[f[k + AHEAD].projection], &f[k + AHEAD])
+        if w.recollected[w.plan.routes[f[k].projection].population] and w.plan.routes[f[k].projection].rank == rank:
             recollect_row(w, <Rows> w.engine.projection[f[k].projection], &f[k])
 
 cdef void recollect_mail(Worker w, const Bag *mail, int32_t rank) noexcept nogil:
@@ -264,22 +267,22 @@ cdef void recollect_mail(Worker w, const Bag *mail, int32_t rank) noexcept nogil
         if route.summed and route.rank == rank and (<Sums> route.sums).exact[j >> 6] >> (j & 63) & 1 and arrival[k].w != 0.0:
             w.hang(&arrival[k])
 
-cdef inline void fetch_visit(Rows rows, const Flight *f) noexcept nogil:
+cdef inline void fetch_visit(Worker w, Rows rows, const Flight *f) noexcept nogil:
     cdef int64_t k
-    prefetch(&rows.ptr[f.source - rows.first])
-    for k from f.cursor <= k < min(f.stop, f.cursor + 4 * TOGETHER) by TOGETHER:
-        prefetch(&rows.target[k])
+    if w.recollected[w.plan.routes[f.projection].population]:
+        for k from f.cursor <= k < min(f.stop, f.cursor + 4 * TOGETHER) by TOGETHER:
+            prefetch(&rows.target[k])
 
 cdef void recollect_row(Worker w, Rows rows, const Flight *f) noexcept nogil:
     """The arrivals of a visit at neurons whose arrivals are taken one by one."""
     cdef const uint64_t *exact = (<Sums> w.plan.sums[rows.post.index]).exact
     cdef const int32_t *target = rows.targets()
-    cdef int64_t i, k, start = rows.start(f.source)
+    cdef int64_t i, k
     cdef int32_t at[CHUNK]
     for k from f.cursor <= k < f.stop by CHUNK:
         for i in range(find(min(f.stop - k, CHUNK), &target[k], exact, at)):
             if w.plan.owner[rows.post.word + (target[k + at[i]] >> 6)] == w.index:
-                recollect_one(w, rows, f, k + at[i], start)
+                recollect_one(w, rows, f, k + at[i], rows.start(f.source))
 
 cdef void recollect_one(Worker w, Rows rows, const Flight *f, int64_t k, int64_t start) noexcept nogil:
     cdef Time t, until

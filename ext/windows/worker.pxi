@@ -23,7 +23,8 @@ cdef class Worker:
     cdef bint in_shadow                         # the present neuron does not spike
     cdef int64_t shadowed
     cdef int64_t exact                          # neurons of this kind
-    cdef bint recollecting                      # there are some whose arrivals have been summed
+    cdef bint recollecting                      # there are some whose arrivals have been summed,
+    cdef bint *recollected                      # in which populations
     cdef Py_ssize_t looks                       # neurons filed in the slot of the window when it began
     cdef int whole                              # the window is not cut
     cdef double end_offset                      # where it ends [ms], from the beginning of its millisecond
@@ -52,11 +53,12 @@ cdef class Worker:
         self.summed = <Bag *> calloc(SLOTS * n_workers, sizeof(Bag))
         self.trace = <void **> malloc(max(len(engine.populations), 1) * sizeof(void *))
         self.left = <double *> calloc(max(len(engine.populations), 1), sizeof(double))
+        self.recollected = <bint *> calloc(max(len(engine.populations), 1), sizeof(bint))
         self.arrivals = <Arrivals *> calloc(max(len(engine.populations), 1), sizeof(Arrivals))
         self.segments = <Bag *> calloc(2 * max(len(engine.populations), 1), sizeof(Bag))
         self.course = <Course *> calloc(1, sizeof(Course))
         if (self.course == NULL or self.wheel == NULL or self.mail == NULL or self.summed == NULL or self.trace == NULL or self.left == NULL
-                or self.arrivals == NULL or self.segments == NULL):
+                or self.recollected == NULL or self.arrivals == NULL or self.segments == NULL):
             raise MemoryError("Worker: no memory for its wheel")
         for k in range(SLOTS):
             self.wheel[k].mail = self.mail + k * n_workers
@@ -98,6 +100,7 @@ cdef class Worker:
         free(self.summed)
         free(self.trace)
         free(self.left)
+        free(self.recollected)
         free(self.arrivals)
         free(self.segments)
 
