@@ -72,6 +72,7 @@ cdef void take_turns(Worker w, Population p, Course *c) noexcept nogil:
 
 cdef void search_all(Worker w, Population p, Course *c) noexcept nogil:
     """Those that wait are looked at for a spike before their next arrival."""
+    cdef Time spike
     cdef int l
     p.kernel().search(c, (<Sums> w.plan.sums[p.index]).same, RESOLUTION)
     for l in range(c.lanes):
@@ -80,9 +81,10 @@ cdef void search_all(Worker w, Population p, Course *c) noexcept nogil:
         w.predictions += 1
         w.solver_steps += <int64_t> c.steps[l]
         c.turn[l], c.gap[l] = TO_GO, 0.0
-        if c.spike[l] >= 0.0:
+        spike = later(at_time(c.epoch[l], c.offset[l]), c.spike[l]) if c.spike[l] >= 0.0 else NEVER
+        if before(spike, next_arrival(w, c, l)):            # (which a time may be rounded to)
             c.turn[l] = TO_SPIKE
-            set_time(&c.next_epoch[l], &c.next_offset[l], later(at_time(c.epoch[l], c.offset[l]), c.spike[l]))
+            set_time(&c.next_epoch[l], &c.next_offset[l], spike)
         else:
             take_turn(w, p, c, l)
 
@@ -97,12 +99,16 @@ cdef void spike_one(Worker w, Population p, Course *c, int l) noexcept nogil:
     p.kernel().join(c, l, <const double *> p.row(j), p.q(j))
     c.turn[l] = TO_GO
 
+cdef inline Time next_arrival(Worker w, const Course *c, int l) noexcept nogil:
+    """Or the end of the window."""
+    return at_time(w.plan.start.epoch, (<Incoming *> w.hung.data + c.next[l] - 1).offset) if c.next[l] else w.plan.limit
+
 cdef void take_turn(Worker w, Population p, Course *c, int l) noexcept nogil:
     """Let a neuron take its next arrival with the others, unless it may spike before; if there is none it has come to the end."""
     cdef Py_ssize_t j = c.ids[l]
     cdef const Incoming *arrival = <Incoming *> w.hung.data + c.next[l] - 1 if c.next[l] else NULL
     cdef Time at = at_time(c.epoch[l], c.offset[l])
-    cdef Time until = at_time(w.plan.start.epoch, arrival.offset) if arrival != NULL else w.plan.limit
+    cdef Time until = next_arrival(w, c, l)
     cdef double gap = elapsed(at, until)
     if gap > 0.0 and c.respite[l] < gap:
         c.turn[l], c.gap[l], c.known[l] = TO_SEARCH, gap, elapsed(at, w.plan.start)
@@ -190,10 +196,6 @@ cdef Time ring(Worker w, Population p, Py_ssize_t j, Time until) noexcept nogil:
         spike(w, p, j, t)
         if w.code != REACHED:
             return t
-        if w.plan.sums[p.index] != NULL:
-            t = silent_until(p, j, t)
-            if not before(t, until):
-                break
         t = p.alarm(j)
         w.predictions += not w.in_shadow
     return t
