@@ -8,13 +8,14 @@ cdef extern from "sums.h" nogil:
         int64_t membrane, current
     ctypedef struct Pool:
         Sum *sums
+        int64_t *sources
         int64_t n, capacity, apart
-        int32_t first, kind
+        int32_t first, kind, rises
         uint64_t *due
         const double *neurons
         int64_t width
     ctypedef struct Effects:
-        double f[4][64]
+        double f[6][64]
     ctypedef struct Resting:
         const uint64_t *bits
         int64_t n
@@ -23,6 +24,7 @@ cdef extern from "sums.h" nogil:
                                         const Effects *e, int64_t one, int32_t lo, int32_t hi, int32_t *place, Pool *pool,
                                         uint64_t *touched, Resting *resting)
     Sum *own_sums(const Pool *pool)
+    int64_t *own_sources(const Pool *pool, const Sum *sum)
     void subtract_effects "eventsim_subtract" (int64_t n, const double *weight, const Effects *e, Sum *sums)
     int64_t find "eventsim_find" (int64_t n, const int32_t *target, const uint64_t *bits, int32_t *at)
     int reserve "eventsim_reserve" (Pool *pool, int64_t more)
@@ -30,7 +32,7 @@ cdef extern from "sums.h" nogil:
 cdef extern from "kernel.h" nogil:
     ctypedef struct Window:
         double epoch, offset, length, end_epoch, end_offset
-        double quantum[2]
+        double quantum[3]
         double left, frame
     ctypedef struct Outlook:
         double left, length
@@ -62,7 +64,8 @@ cdef extern from "kernel.h" nogil:
         void (*effects)(int64_t n, const double *x, const int32_t *target, const double *rows, int64_t stride,
                         const double *quantum, int same, Effects *e) noexcept nogil
         void (*step)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
-                     int same, const Sum *const *sums, const Window *window, uint8_t *fails, double *respite) noexcept nogil
+                     int same, const Sum *const *sums, const int64_t *const *sources, const Window *window, uint8_t *fails,
+                     double *respite) noexcept nogil
         void (*alone)(int64_t n, const int32_t *ids, const double *offset, const double *weight, double *neurons, const double *rows,
                       int64_t stride, int same, const Window *window, uint8_t *fails, double *respite) noexcept nogil
         int64_t (*settle)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
@@ -76,7 +79,7 @@ cdef extern from "kernel.h" nogil:
         void (*part)(const Course *c, int l, double *row) noexcept nogil
         void (*onward)(Course *c, int same) noexcept nogil
         void (*search)(Course *c, int same, double resolution) noexcept nogil
-        int rates, coefficients, freezes
+        int rates, coefficients, freezes, rises
     void empty_sum(const Accounts *own, int32_t j, int64_t credit)
 
 cdef extern from "drives.h" nogil:
@@ -95,6 +98,7 @@ cdef extern from "drives.h" nogil:
         int same
         const Series *series
         Sum *sums
+        int64_t *sources
         int64_t apart
         int64_t *counts
         int64_t total

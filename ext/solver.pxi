@@ -108,6 +108,8 @@ cdef inline double kappa3(double a, double b, double c, double t) noexcept nogil
         p_k *= p
         h = q * h + p_k
         inverse /= k + 2
+        if total + h * inverse == total:        # all that follow are smaller
+            break
         total += h * inverse
     return t * t * exp(-lo * t) * total
 
@@ -126,5 +128,7 @@ cdef inline double kappa4(double a, double b, double c, double d, double t) noex
         h_xy = y * h_xy + x_k
         h = z * h + h_xy
         inverse /= k + 3
+        if total + h * inverse == total:
+            break
         total += h * inverse
     return t * t * t * exp(-lo * t) * total

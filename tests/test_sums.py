@@ -325,7 +325,7 @@ def test_windows_of_any_length_in_lockstep(name, length, monkeypatch):
     assert spikes > 0 and fast._windows.length <= length
 
 
-SUMMING = ["LIF", "DeltaLIF", "PerfectIntegrator", "LeakyIntegrator", "FlyLIF"]
+SUMMING = ["LIF", "DeltaLIF", "PerfectIntegrator", "LeakyIntegrator", "FlyLIF", "AdaptiveLIF"]
 
 
 @given(strategies.networks(models=SUMMING, max_pops=3, max_n=3, limit=300))
@@ -602,6 +602,19 @@ def test_no_neuron_that_passes_spikes(name):
 
 times = st.floats(0.0, 1.0, allow_subnormal=False)
 tau = st.floats(0.1, 100.0)
+MODELS = ["LIF", "DeltaLIF", "FlyLIF", "AdaptiveLIF"]
+
+
+def threshold(model, core, rows):
+    """What the membranes of state rows must not reach."""
+    if model == "AdaptiveLIF":
+        return core.coef[0, 6] + rows[:, HEAD + 5]
+    return np.full(len(rows), core.coef[0, 4 if model == "LIF" else 2])
+
+
+def slot_of(model, w):
+    """The state in which an arrival is a jump."""
+    return {"DeltaLIF": 0, "FlyLIF": 1}.get(model, 1 if w >= 0 else 2)
 
 
 @st.composite
@@ -616,9 +629,13 @@ def neurons(draw, model):
         p |= dict(t_ref=draw(st.sampled_from([0.0, 0.2, 3.0])), E_L=-70.0, V_th=-55.0, V_reset=-70.0)
         unit = 15.0
         state |= dict(g=unit * draw(size))
-    elif model == "LIF":
+    elif model != "DeltaLIF":
         p |= dict(tau_syn_ex=draw(tau), tau_syn_in=draw(st.one_of(tau, st.just(p["tau_m"]))))
         state |= dict(I_ex=unit * draw(size), I_in=unit * draw(size))
+    if model == "AdaptiveLIF":
+        p |= dict(tau_stc=draw(st.one_of(tau, st.just(p["tau_m"]))), tau_sfa=draw(tau))
+        state |= dict(I_stc=unit * draw(size), h=draw(st.sampled_from([0.0, 5.0, -3.0])))
+        state["V_m"] += min(state["h"], draw(st.sampled_from([0.0, 5.0])))
     net = es.Network()
     if model != "FlyLIF":
         p |= dict(I_e=unit * draw(size))
@@ -634,7 +651,7 @@ def neurons(draw, model):
     return core, row, arrival, weight, length
 
 
-@pytest.mark.parametrize("model", ["LIF", "DeltaLIF", "FlyLIF"])
+@pytest.mark.parametrize("model", MODELS)
 @given(data=st.data())
 def test_what_passes_the_bound_stays_below_threshold(model, data):
     core, row, arrival, weight, length = data.draw(neurons(model))
@@ -645,23 +662,21 @@ def test_what_passes_the_bound_stays_below_threshold(model, data):
     if fails:
         np.testing.assert_array_equal(after, row)
         return
-    c = core.coef[0, 4 if model == "LIF" else 2]
-    slot = {"LIF": lambda w: 1 if w >= 0 else 2, "DeltaLIF": lambda w: 0, "FlyLIF": lambda w: 1}[model]
     here, ids = row[None].copy(), np.zeros(1, np.int64)
 
     def check(until, begin):
         at = np.array([[0.0, t] for t in np.linspace(begin, until, 25)])
         rows = np.repeat(here, len(at), 0)
         core.evolve(rows, np.zeros(len(at), np.int64), at)
-        assert np.all(rows[:, HEAD] < c)
+        assert np.all(rows[:, HEAD] < threshold(model, core, rows))
 
     last = 0.0
     for t, w in zip(arrival, weight, strict=True):
         check(t, last)
         core.evolve(here, ids, np.array([[0.0, t]]))
-        here[0, HEAD + slot(w)] += w
+        here[0, HEAD + slot_of(model, w)] += w
         last = t
-    assert here[0, HEAD] < c
+    assert here[0, HEAD] < threshold(model, core, here)[0]
     check(length, last)
     core.evolve(here, ids, np.array([[0.0, length]]))
     scale = 1.0 + np.abs(here[0, HEAD:]).max()
@@ -672,10 +687,10 @@ def test_what_passes_the_bound_stays_below_threshold(model, data):
         then = after[None].copy()
         then[0, :2] = 0.0
         core.evolve(then, ids, np.array([divmod(t, 1.0)]))
-        assert then[0, HEAD] < c * (1.0 + 2.0**-50)  # there may be less than an ulp between them
+        assert then[0, HEAD] < threshold(model, core, then)[0] * (1.0 + 2.0**-50)  # there may be less than an ulp between them
 
 
-@pytest.mark.parametrize("model", ["LIF", "DeltaLIF", "FlyLIF"])
+@pytest.mark.parametrize("model", MODELS)
 @given(data=st.data(), wait=st.sampled_from([0.0, 2.0, 40.0]), free=st.sampled_from([0.0, 0.3, 1.0, 1.7]))
 def test_a_neuron_that_takes_its_only_arrival_stays_below_threshold(model, data, wait, free):
     """From its last state on, perhaps long ago, until the window ends and as long as it says."""
@@ -690,25 +705,22 @@ def test_a_neuron_that_takes_its_only_arrival_stays_below_threshold(model, data,
     if fails:
         np.testing.assert_array_equal(after, row)
         return
-    c = core.coef[0, 4 if model == "LIF" else 2]
-    slot = {"LIF": 1 if w >= 0 else 2, "DeltaLIF": 0, "FlyLIF": 1}[model]
-
     def check(row, times):
         rows = np.repeat(row[None], len(times), 0)
         core.evolve(rows, np.zeros(len(times), np.int64), np.array([[*divmod(t, 1.0)] for t in times]))
-        assert np.all(rows[:, HEAD] < c * (1.0 + 2.0**-50))  # there may be less than an ulp between them
+        assert np.all(rows[:, HEAD] < threshold(model, core, rows) * (1.0 + 2.0**-50))  # there may be less than an ulp between them
         return rows[-1]
 
     here = check(row, np.linspace(0.0, 1.0, 40) * (wait + t))
     if model != "DeltaLIF" or tuple(row[2:4]) <= divmod(wait + t, 1.0):
-        here[HEAD + slot] += w
+        here[HEAD + slot_of(model, w)] += w
     scale = 1.0 + np.abs(here[HEAD:]).max() + np.abs(row[HEAD:]).max()
     np.testing.assert_allclose(after[HEAD:], here[HEAD:], rtol=0, atol=1e-12 * scale)
     assert after[0] == wait and after[1] == t
     check(after, wait + t + np.linspace(0.0, 1.0, 40) * (length - t + min(respite, 50.0)))
 
 
-@pytest.mark.parametrize("model", ["LIF", "DeltaLIF", "FlyLIF"])
+@pytest.mark.parametrize("model", MODELS)
 @given(data=st.data(), gap=st.sampled_from([0.1, 3.0, 100.0]), free=st.sampled_from([0.0, 0.05, 1.7]))
 def test_neurons_side_by_side_spike_when_their_membranes_reach_threshold(model, data, gap, free):
     """The search against the membrane itself: below threshold before, on it then; if nothing is found, as long as it says."""
@@ -722,11 +734,11 @@ def test_neurons_side_by_side_spike_when_their_membranes_reach_threshold(model, 
     times = np.linspace(0.0, 1.0, 400) * until
     rows = np.repeat(row[None], len(times), 0)
     core.evolve(rows, np.zeros(len(times), np.int64), np.array([[*divmod(t, 1.0)] for t in times]))
-    c = core.coef[0, 4 if model == "LIF" else 2]
-    rounding = 1e-13 * (c + np.abs(rows[:, HEAD:]).max())  # of currents up to 5 times what reaches threshold, and of time
-    assert np.all(rows[:-1, HEAD] < c + rounding)
+    c = threshold(model, core, rows)
+    rounding = 1e-13 * (np.abs(c).max() + np.abs(rows[:, HEAD:]).max())  # of currents up to 5 times what reaches threshold, and of time
+    assert np.all(rows[:-1, HEAD] < c[:-1] + rounding)
     if spike >= 0.0:
-        assert abs(rows[-1, HEAD] - c) < rounding or (free == spike and rows[-1, HEAD] >= c)
+        assert abs(rows[-1, HEAD] - c[-1]) < rounding or (free == spike and rows[-1, HEAD] >= c[-1])
 
 
 @pytest.mark.parametrize(("model", "state"), [

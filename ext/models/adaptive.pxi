@@ -1,5 +1,8 @@
 # Leaky integrate-and-fire with a spike-triggered current and an adaptive threshold, all exponential.
 
+cdef extern from "models/adaptive.h" nogil:
+    const Kernel adaptive_kernel "eventsim_adaptive_kernel"
+
 cdef struct AdaptiveState:
     Neuron head
     double u, I_ex, I_in, I_e           # u = V_m - E_L [mV], currents [pA]
@@ -101,6 +104,27 @@ cdef class AdaptivePopulation(Population):
         add_current(&drive, k * s.I_e, 0.0)
         return approach(sign * ((p.c + s.h - s.u) - gained), p.a, drive, self.mode,
                         ON_THRESHOLD * (fabs(p.c + s.h) + fabs(s.u)))
+
+    cdef double respite(self, const Neuron *n, const double *q) noexcept nogil:
+        cdef const AdaptiveState *s = <const AdaptiveState *> n
+        cdef const AdaptiveCoef *p = <const AdaptiveCoef *> q
+        cdef double most = max(s.I_ex, 0.0) + max(s.I_in, 0.0), slowest = min(p.b_ex, p.b_in)
+        if self.mode == EDGE or not isfinite(s.I_ex + s.I_in + s.I_stc):
+            return 0.0
+        if p.b_in <= p.b_ex and s.I_ex >= 0.0:
+            most = max(s.I_ex + s.I_in, 0.0)
+        if s.I_stc < 0.0:
+            most, slowest = most - s.I_stc, min(slowest, p.b_stc)
+        return certain_respite(p.k * most, slowest, p.k * s.I_e, s.u, p.a, p.c + min(s.h, 0.0))
+
+    cdef const Kernel *kernel(self) noexcept nogil:
+        return &adaptive_kernel if self.mode != EDGE else NULL
+
+    def longest_window(self):
+        return peak_time(self.coef[:, 0], self.coef[:, 1])
+
+    def effects(self, double length):
+        return length, 1.0, bool(np.all(np.asarray(self.coef)[:, 1] == np.asarray(self.coef)[:, 2]))
 
     cdef bint aim(self, Neuron *n, double *q, double level) noexcept nogil:
         (<AdaptiveCoef *> q).c, (<AdaptiveState *> n).h = level, 0.0

@@ -105,6 +105,18 @@ cdef class DoubleExpPopulation(Population):
         return approach(sign * ((p.c - s.u) - gained), p.a, drive, self.mode,
                         ON_THRESHOLD * (fabs(p.c) + fabs(s.u)))
 
+    cdef double respite(self, const Neuron *n, const double *q) noexcept nogil:
+        cdef const DoubleExpState *s = <const DoubleExpState *> n
+        cdef const DoubleExpCoef *p = <const DoubleExpCoef *> q
+        cdef double slowest = min(min(p.b_ex, p.f_ex), min(p.b_in, p.f_in)), most
+        if self.mode == EDGE or not isfinite(s.I_ex + s.I_in + s.g_ex + s.g_in):
+            return 0.0
+        if p.b_ex == p.b_in and p.f_ex == p.f_in:       # they are one current
+            most = rising_most(s.I_ex + s.I_in, s.g_ex + s.g_in, p.b_ex, p.f_ex)
+        else:
+            most = rising_most(s.I_ex, s.g_ex, p.b_ex, p.f_ex) + rising_most(s.I_in, s.g_in, p.b_in, p.f_in)
+        return certain_respite(p.k * most, 0.5 * slowest, p.k * s.I_e, s.u, p.a, p.c)
+
     cdef bint aim(self, Neuron *n, double *q, double level) noexcept nogil:
         (<DoubleExpCoef *> q).c = level
         return True
@@ -154,6 +166,14 @@ cdef inline void add_rising_current(Drive *drive, double J, double b, double g, 
     if g > 0.0:
         drive.rise += g / max(b, f)
         drive.rate += g
+
+cdef inline double rising_most(double J, double g, double b, double f) noexcept nogil:
+    """A component with J' = -b J + g, g' = -f g never exceeds so much times exp(-m t/2), where m = min(b, f): kappa(b, f, t) is at
+    most t exp(-m t) <= 2/(e m) exp(-m t/2), and at most exp(-m t)/|f - b|."""
+    cdef double m = min(b, f), difference = fabs(f - b), height = 0.736 / m     # 2/e, rounded up
+    if difference * height > 1.0:
+        height = 1.0 / difference
+    return max(J, 0.0) + max(g, 0.0) * height
 
 cdef inline double double_exp_psp(const DoubleExpState *s, const DoubleExpCoef *p, double t) noexcept nogil:
     """What the currents add to u within t, times C_m."""

@@ -24,6 +24,7 @@ typedef struct {                        /* the targets of sources, one each */
     int same;
     const Series *series;               /* NULL: not to be used, as weights have both signs */
     Sum *sums;                          /* of the target of source 0, and those that follow; of inhibition so far */
+    int64_t *sources;                   /* beside them, of currents that rise, else NULL */
     int64_t apart;                      /* from those of excitation; */
     int64_t *counts;                    /* and the numbers of their events */
     int64_t total;
@@ -39,7 +40,7 @@ typedef struct {                        /* the targets of sources, one each */
 } Driven;
 
 /* Sums of one window; the numbers of events in all windows are with those of the last. */
-typedef struct { int64_t membrane[SIDE], current[SIDE], counts[SIDE]; } DrivenSums;
+typedef struct { int64_t membrane[SIDE], current[SIDE], source[SIDE], counts[SIDE]; } DrivenSums;
 
 /* of an even number of terms; even and odd powers apart, for the sake of shorter chains */
 INLINE double polynomial(const double *f, int terms, double y)
@@ -113,6 +114,10 @@ INLINE void add_effects_of(PoissonBlock *b, int64_t i, const double *weight, con
         s->current[j] += lane_whole(w * (w < 0.0 ? e.f[3][j] : e.f[1][j]));
         s->counts[j] += lane_whole(b->due[i][j]);
     }
+    for (j = 0; d->sources && j < WHOLE(b->n); j++) {
+        const double w = b->due[i][j] * weight[j];
+        s->source[j] += lane_whole(w * (w < 0.0 ? e.f[5][j] : e.f[4][j]));
+    }
 }
 
 /* Block 0 of whole cells, from random words to sums at one go. */
@@ -154,7 +159,7 @@ INLINE void effects_of_step(const PoissonBlock *b, double left, Driven *d)
         eventsim_series(left, d->series, &d->step, 0);
     else
         d->kernel->effects(common ? 1 : b->n, x, b->source, d->rows, d->stride, d->quantum, d->same, &d->step);
-    for (i = 0; common && i < 4; i++) {
+    for (i = 0; common && i < 6; i++) {
         const double f = d->step.f[i][0];
         for (j = 0; j < SIDE; j++)
             d->step.f[i][j] = f;
@@ -189,6 +194,10 @@ INLINE void drive_step(const PoissonSources *p, const PoissonStretch *t, int64_t
         s->current[j] += lane_whole(number[j] * lane_round(w * (w < 0.0 ? d->step.f[3][j] : d->step.f[1][j])));
         s->counts[j] += lane_whole(number[j]);
     }
+    for (j = 0; d->sources && j < n; j++) {
+        const double w = d->weight[j];
+        s->source[j] += lane_whole(number[j] * lane_round(w * (w < 0.0 ? d->step.f[5][j] : d->step.f[4][j])));
+    }
 }
 
 /* a call of F with the numbers of terms and of windows spelt out, each a loop of its own */
@@ -213,13 +222,15 @@ INLINE void add_block(PoissonBlock *b, int later, const double *weight, const do
 }
 
 /* To the sums of the target of a source, of a weight that inhibits or not, in a window. */
-INLINE void pass_on(int32_t source, int inhibits, int window, int64_t membrane, int64_t current, Driven *d)
+INLINE void pass_on(int32_t source, int inhibits, int window, int64_t membrane, int64_t current, int64_t rise, Driven *d)
 {
     Sum *v = d->sums + source + (inhibits ? d->apart : 0);
     int64_t *ahead = d->ahead + 2 * d->n * window + source;
     if (window == d->now) {
         v->membrane += membrane;
         v->current += current;
+        if (d->sources)
+            d->sources[v - d->sums] += rise;
     } else {
         ahead[0] += membrane;
         ahead[d->n] += current;
@@ -264,7 +275,8 @@ INLINE void pass_on_one(int32_t source, double w, double x, double longest, Driv
         eventsim_series(x, d->series, &e, 0);
     else
         d->kernel->effects(1, &x, &source, d->rows, d->stride, d->quantum, d->same, &e);
-    pass_on(source, inhibits, window, lane_whole(w * e.f[2 * inhibits][0]), lane_whole(w * e.f[2 * inhibits + 1][0]), d);
+    pass_on(source, inhibits, window, lane_whole(w * e.f[2 * inhibits][0]), lane_whole(w * e.f[2 * inhibits + 1][0]),
+            d->sources ? lane_whole(w * e.f[4 + inhibits][0]) : 0, d);
     d->counts[source]++;
     d->total++;
 }
@@ -285,7 +297,8 @@ LANES void eventsim_drive_more(const PoissonSources *p, const PoissonStretch *t,
     add_block(b, 1, d->weight_more, d->longest_more, d, s);
     for (j = 0; j < b->n; j++) {
         for (k = 0; k <= d->now; k++)
-            pass_on(b->source[j], d->weight_more[j] < 0.0, (int)k, s[k].membrane[j], s[k].current[j], d);
+            pass_on(b->source[j], d->weight_more[j] < 0.0, (int)k, s[k].membrane[j], s[k].current[j], s[k].source[j],
+                    d);
         d->counts[b->source[j]] += s->counts[j];
         d->total += s->counts[j];
         m = b->number[j] == 2 * WORDS ? eventsim_poisson_rest(p, t, j, b, x) : 0;
@@ -338,7 +351,7 @@ LANES void eventsim_drive(const PoissonSources *p, const PoissonStretch *t, int6
         eventsim_drive_ahead(n, s[d->now].membrane, s[d->now].current, sums);
     } else
         for (j = 0; j < n; j++)
-            pass_on((int32_t)(first + j), d->weight[j] < 0.0, 0, s->membrane[j], s->current[j], d);
+            pass_on((int32_t)(first + j), d->weight[j] < 0.0, 0, s->membrane[j], s->current[j], s->source[j], d);
     d->total += count_on(n, s->counts, d->counts + first);
 }
 

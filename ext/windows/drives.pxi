@@ -35,14 +35,14 @@ cdef void drive(Worker w, Background *d, Rows rows, Sums s, int64_t sources) noe
     if d.sources.steps.n and not d.sources.alike:       # laws that change are made ready for all sources
         d.done = d.sources.n
     if d.fresh:
-        w.synaptic_events += draw_and_sum(d, s, sums, s.pools[w.index].apart, drawn_from(d, w.plan.start), earlier_by(end, d.delay),
+        w.synaptic_events += draw_and_sum(d, s, sums, own_sources(&s.pools[w.index], sums), s.pools[w.index].apart, drawn_from(d, w.plan.start), earlier_by(end, d.delay),
                                           end, d.parts, k, first, d.done)
     else:
         eventsim_drive_ahead(d.done - first, d.ahead + 2 * d.sources.n * k + first,
                              d.ahead + 2 * d.sources.n * k + d.sources.n + first,
                              sums + first + (s.pools[w.index].apart if d.inhibits else 0))
 
-cdef int64_t draw_and_sum(Background *d, Sums s, Sum *sums, int64_t apart, Time since, Time until, Time limit, int parts, int64_t now,
+cdef int64_t draw_and_sum(Background *d, Sums s, Sum *sums, int64_t *sources, int64_t apart, Time since, Time until, Time limit, int parts, int64_t now,
                           int64_t begin, int64_t end) noexcept nogil:
     """Draw what sources from `begin` to `end` do from one time to another, which arrives before `limit`, where the last of some
     windows ends. The first is `now`, whose sums are given."""
@@ -54,6 +54,7 @@ cdef int64_t draw_and_sum(Background *d, Sums s, Sum *sums, int64_t apart, Time 
     targets.rows, targets.stride = s.p.coefs + s.rates_stride * d.target, s.rates_stride
     targets.series = &s.series if (<Rows> d.rows).by_series else NULL
     targets.sums, targets.apart, targets.counts, targets.total, targets.more.n = sums, apart, d.counts, 0, 0
+    targets.sources = sources
     targets.parts, targets.now, targets.part, targets.per_ms = parts, <int> now, s.length, 1.0 / s.length
     targets.ahead, targets.n, targets.left = d.ahead, d.sources.n, NAN
     for k in range(2 * now):
@@ -246,9 +247,9 @@ cdef count_drive(Worker w, Background *d, Time now, dict ahead):
     arrived[here] = counts
     if d.parts > 1 and before(now, w.start_of(d.ready)):
         counts[:] = 0
-        w.engine.synaptic_events -= draw_and_sum(d, s, <Sum *> &view[0, 0], 0, drawn_from(d, now),
+        w.engine.synaptic_events -= draw_and_sum(d, s, <Sum *> &view[0, 0], NULL, 0, drawn_from(d, now),
                                                  earlier_by(w.start_of(d.ready), d.delay), w.start_of(d.ready), 1, 0, 0, d.sources.n)
         arrived[here] -= counts
     counts[:] = 0
-    draw_and_sum(d, s, <Sum *> &view[0, 0], 0, drawn_from(d, now), now, later(now, d.delay), 1, 0, 0, d.sources.n)
+    draw_and_sum(d, s, <Sum *> &view[0, 0], NULL, 0, drawn_from(d, now), now, later(now, d.delay), 1, 0, 0, d.sources.n)
     on_their_way[here] = counts

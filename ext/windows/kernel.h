@@ -10,7 +10,8 @@ typedef struct {
     void (*effects)(int64_t n, const double *x, const int32_t *target, const double *rows, int64_t stride, const double *quantum,
                     int same, Effects *e);
     void (*step)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
-                 int same, const Sum *const *sums, const Window *window, uint8_t *fails, double *respite);
+                 int same, const Sum *const *sums, const int64_t *const *sources, const Window *window, uint8_t *fails,
+                 double *respite);
     void (*alone)(int64_t n, const int32_t *ids, const double *offset, const double *weight, double *neurons, const double *rows,
                   int64_t stride, int same, const Window *window, uint8_t *fails, double *respite);
     int64_t (*settle)(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons, const double *rows, int64_t stride,
@@ -26,6 +27,7 @@ typedef struct {
     void (*search)(Course *c, int same, double resolution);
     int rates, coefficients;                    /* of a row, the first so many matter to effects, and to steps */
     int freezes;                                /* do arrivals while refractory count from the release? */
+    int rises;                                  /* have currents sources, which arrivals add to? Then no `settle` or `panel` */
 } Kernel;
 
 #endif

@@ -147,7 +147,8 @@ cdef struct Lot:                # of neurons
     Py_ssize_t n
     int32_t ids[CHUNK]
     uint8_t commit[CHUNK]       # is there anything to commit, or is it only a look?
-    Sum sums[2 * CHUNK]         # of excitation and of inhibition, where these stand apart
+    Sum sums[2 * CHUNK]         # of excitation and of inhibition, where these stand apart,
+    int64_t sources[2 * CHUNK]  # and what stands beside them
 
 cdef struct Bag:                # a growing array
     char *data

@@ -9,7 +9,7 @@
 typedef struct {                            /* a window, and the size of quanta */
     double epoch, offset, length;           /* where it begins, how long it is [ms] */
     double end_epoch, end_offset;
-    double quantum[2];                      /* [effect] */
+    double quantum[3];                      /* [effect] */
     double left, frame;                     /* how long its frame lasts from its end on, and in all: see `SETTLE` */
 } Window;
 
@@ -55,6 +55,9 @@ typedef struct {
     Lane torn;                                  /* has it arrivals, and is released within the window? */
     Lane safe;                                  /* 1: stays below threshold, 2: rests, 0: neither is certain */
     Lane fading, rate, steady;                  /* the largest drive from now on, of currents that fade at a rate or faster, and of others */
+    Lane stc, h, b_stc, b_sfa, base;            /* of adaptive.h */
+    Lane g_ex, g_in, f_ex, f_in, n_ex, n_in;    /* of double_exp.h: the sources of currents, */
+    Lane G_ex, G_in;                            /* and what arrivals add to them */
 } Lanes;
 
 typedef struct { Lane m, lost, ex, in, k_ex, k_in, k_0; } Propagators;  /* exp(-a t), 1 - exp(-a t), exp(-b t), kappa with each b and with 0 */
@@ -124,9 +127,10 @@ INLINE int rests_first(int lanes, Lanes *x)
 #define STEP(MODEL, NEURON, ROW)                                                                                       \
     LANES void eventsim_##MODEL##_step(int64_t n, const int32_t *ids, const uint8_t *commit, double *neurons,          \
                                        const double *rows, int64_t stride, int same, const Sum *const *sums,           \
-                                       const Window *window, uint8_t *fails, double *respite)                          \
+                                       const int64_t *const *sources, const Window *window, uint8_t *fails,            \
+                                       double *respite)                                                                \
     {                                                                                                                  \
-        const double q_0 = window->quantum[0], q_1 = window->quantum[1];                                               \
+        const double q_0 = window->quantum[0], q_1 = window->quantum[1], q_2 = window->quantum[2];                     \
         const int lanes = (int)WHOLE(n);                                                                               \
         double latest = 0.0;                                                                                           \
         Lane length, wait;                                                                                             \
@@ -144,6 +148,10 @@ INLINE int rests_first(int lanes, Lanes *x)
             x.S_ex[l] = q_1 * (double)ex->current;                                                                     \
             x.M_in[l] = q_0 * (double)in->membrane;                                                                    \
             x.S_in[l] = q_1 * (double)in->current;                                                                     \
+            if (sources) {                                                                                             \
+                x.G_ex[l] = q_2 * (double)sources[l < n ? l : 0][0];                                                   \
+                x.G_in[l] = q_2 * (double)sources[l < n ? l : 0][1];                                                   \
+            }                                                                                                          \
             latest = larger(x.late[l], latest);                                                                        \
         }                                                                                                              \
         EACH_LANE(l)                                                                                                   \

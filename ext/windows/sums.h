@@ -12,7 +12,8 @@ enum { LANES_AT_ONCE = 8, CHUNK = 64 };
 
 typedef struct { int64_t membrane, current; } Sum;  /* [quanta]: the effects on both, of excitation or of inhibition */
 
-typedef struct { double f[4][CHUNK]; } Effects;     /* of excitation on both, of inhibition on both; of a unit weight [quanta] */
+/* of excitation on both, of inhibition on both, and of either on the source of its current; of a unit weight [quanta] */
+typedef struct { double f[6][CHUNK]; } Effects;
 
 /* The sums of those neurons that have any in this window, one behind the other, so that they stay in the cache: place[j] is
  * where, 0 if neuron j has none. Place 0 is of nobody; its sums are 0, and those of all places not in use. Where nearly all neurons have some, or sums last for several
@@ -24,6 +25,8 @@ enum { SHARED_PLACES, OWN_PLACES, FRAMES };
 
 typedef struct {
     Sum *sums;
+    int64_t *sources;                       /* beside them, what the sources of currents that rise sum up to [quanta], */
+    int32_t rises;                          /* if they do */
     int64_t n, capacity;                    /* places */
     int64_t apart;
     int32_t first, kind;
@@ -37,17 +40,27 @@ static int eventsim_reserve(Pool *pool, int64_t more)       /* -1: no memory */
     const int64_t least = pool->n + more > 2 * pool->capacity ? pool->n + more : 2 * pool->capacity;
     const int64_t capacity = (least + 2 * CHUNK) & -CHUNK;      /* for whole lots, and one more */
     Sum *sums;
+    int64_t *sources;
     if (pool->n + more <= pool->capacity)
         return 0;
+    sources = pool->rises ? (int64_t *)realloc(pool->sources, (size_t)(2 * capacity) * sizeof(int64_t)) : NULL;
     sums = (Sum *)aligned_alloc(64, (size_t)(2 * capacity) * sizeof(Sum));
-    if (!sums)
+    if (sources)
+        pool->sources = sources;
+    if (!sums || (pool->rises && !sources)) {
+        free(sums);
         return -1;
+    }
     if (pool->sums)
         memcpy(sums, pool->sums, (size_t)(2 * pool->n) * sizeof(Sum));
     else
         pool->n = 1;
     memset(sums + 2 * pool->n, 0, (size_t)(2 * (capacity - pool->n)) * sizeof(Sum));
     memset(sums, 0, 2 * sizeof(Sum));
+    if (sources) {
+        memset(sources + 2 * pool->n, 0, (size_t)(2 * (capacity - pool->n)) * sizeof(int64_t));
+        memset(sources, 0, 2 * sizeof(int64_t));
+    }
     free(pool->sums);
     pool->sums = sums;
     pool->capacity = capacity;
@@ -58,6 +71,12 @@ static int eventsim_reserve(Pool *pool, int64_t more)       /* -1: no memory */
 INLINE Sum *own_sums(const Pool *pool)
 {
     return pool->sums - (pool->kind == OWN_PLACES ? 1 : 2) * (int64_t)pool->first;
+}
+
+/* what stands beside a sum; NULL: nothing */
+INLINE int64_t *own_sources(const Pool *pool, const Sum *sum)
+{
+    return pool->sources ? pool->sources + (sum - pool->sums) : NULL;
 }
 
 /* where effects on neuron j are added, of excitation or inhibition; `used` places are in use, and `own` is `own_sums` */
@@ -114,8 +133,8 @@ INLINE int left_in(Resting *resting, int32_t j, int64_t i)
  * all; -1: each has its own. Returns how many there were; room has been reserved. */
 #define ADD(NAME, WEIGHT)                                                                                              \
     INLINE int64_t NAME(int64_t n, const int32_t *target, const WEIGHT *weight, int64_t stride, const Effects *e,      \
-                        int64_t one, int kind, int some, int32_t lo, int32_t hi, int32_t *place, Pool *pool,         \
-                        uint64_t *touched, Resting *resting)                                                                              \
+                        int64_t one, int kind, int rises, int some, int32_t lo, int32_t hi, int32_t *place, Pool *pool, \
+                        uint64_t *touched, Resting *resting)                                                           \
     {                                                                                                                  \
         int64_t i, count = 0, used = pool->n;                                                                          \
         const int64_t apart = pool->apart;                                                                             \
@@ -135,6 +154,8 @@ INLINE int left_in(Resting *resting, int32_t j, int64_t i)
             v = sum_of(j, inhibits, kind, own, apart, place, pool, &used, touched);                                    \
             v->membrane += lane_whole(w * e->f[2 * inhibits][k]);                                                      \
             v->current += lane_whole(w * e->f[2 * inhibits + 1][k]);                                                   \
+            if (rises)                                                                                                 \
+                *own_sources(pool, v) += lane_whole(w * e->f[4 + inhibits][k]);                                        \
             if (kind == FRAMES)                                                                                        \
                 look_at_credit(j, own, pool);                                                                          \
         }                                                                                                              \
@@ -145,12 +166,12 @@ ADD(add_floats, float)
 ADD(add_doubles, double)
 
 /* the same, all of one weight and arriving at once: then the effects are the same, too */
-INLINE int64_t add_alike(int64_t n, const int32_t *target, double w, const Effects *e, int64_t one, int kind, int some, int32_t lo,
-                         int32_t hi, int32_t *place, Pool *pool, uint64_t *touched, Resting *resting)
+INLINE int64_t add_alike(int64_t n, const int32_t *target, double w, const Effects *e, int64_t one, int kind, int rises, int some,
+                         int32_t lo, int32_t hi, int32_t *place, Pool *pool, uint64_t *touched, Resting *resting)
 {
     const int inhibits = w < 0.0;
     const int64_t membrane = lane_whole(w * e->f[2 * inhibits][one]), current = lane_whole(w * e->f[2 * inhibits + 1][one]);
-    const int64_t apart = pool->apart;
+    const int64_t source = rises ? lane_whole(w * e->f[4 + inhibits][one]) : 0, apart = pool->apart;
     int64_t i, count = 0, used = pool->n;
     Sum *own = own_sums(pool);
     for (i = 0; i < n; i++) {
@@ -163,6 +184,8 @@ INLINE int64_t add_alike(int64_t n, const int32_t *target, double w, const Effec
         v = sum_of(j, inhibits, kind, own, apart, place, pool, &used, touched);
         v->membrane += membrane & all;
         v->current += current & all;
+        if (rises)
+            *own_sources(pool, v) += source & all;
         if (kind == FRAMES)
             look_at_credit(j, own, pool);
     }
@@ -171,13 +194,13 @@ INLINE int64_t add_alike(int64_t n, const int32_t *target, double w, const Effec
 }
 
 /* the same with what is known beforehand spelt out, each a loop of its own */
-#define ADDED(KIND, SOME)                                                                                              \
+#define ADDED(KIND, RISES, SOME)                                                                                       \
     (stride == 0 && one >= 0 && first != 0.0                                                                           \
-         ? add_alike(n, target, first, e, one, KIND, SOME, lo, hi, place, pool, touched, resting)                     \
-     : f32 && one < 0 ? add_floats(n, target, f32, stride, e, -1, KIND, SOME, lo, hi, place, pool, touched, resting)  \
-     : f32            ? add_floats(n, target, f32, stride, e, one, KIND, SOME, lo, hi, place, pool, touched, resting) \
-     : one < 0        ? add_doubles(n, target, f64, stride, e, -1, KIND, SOME, lo, hi, place, pool, touched, resting) \
-                      : add_doubles(n, target, f64, stride, e, one, KIND, SOME, lo, hi, place, pool, touched, resting))
+         ? add_alike(n, target, first, e, one, KIND, RISES, SOME, lo, hi, place, pool, touched, resting)              \
+     : f32 && one < 0 ? add_floats(n, target, f32, stride, e, -1, KIND, RISES, SOME, lo, hi, place, pool, touched, resting) \
+     : f32            ? add_floats(n, target, f32, stride, e, one, KIND, RISES, SOME, lo, hi, place, pool, touched, resting) \
+     : one < 0        ? add_doubles(n, target, f64, stride, e, -1, KIND, RISES, SOME, lo, hi, place, pool, touched, resting) \
+                      : add_doubles(n, target, f64, stride, e, one, KIND, RISES, SOME, lo, hi, place, pool, touched, resting))
 
 static int64_t eventsim_add(int64_t n, const int32_t *target, const float *f32, const double *f64, int64_t stride,
                             const Effects *e, int64_t one, int32_t lo, int32_t hi, int32_t *place, Pool *pool,
@@ -185,8 +208,10 @@ static int64_t eventsim_add(int64_t n, const int32_t *target, const float *f32, 
 {
     const double first = stride ? 0.0 : f32 ? *f32 : *f64;
     resting->n = 0;
-#define ADDED_ALL(KIND) (hi == INT32_MAX ? ADDED(KIND, 0) : ADDED(KIND, 1))
-    return pool->kind == OWN_PLACES ? ADDED_ALL(OWN_PLACES) : pool->kind == FRAMES ? ADDED_ALL(FRAMES) : ADDED_ALL(SHARED_PLACES);
+#define ADDED_ALL(KIND, RISES) (hi == INT32_MAX ? ADDED(KIND, RISES, 0) : ADDED(KIND, RISES, 1))
+    if (pool->rises)
+        return pool->kind == OWN_PLACES ? ADDED_ALL(OWN_PLACES, 1) : ADDED_ALL(SHARED_PLACES, 1);
+    return pool->kind == OWN_PLACES ? ADDED_ALL(OWN_PLACES, 0) : pool->kind == FRAMES ? ADDED_ALL(FRAMES, 0) : ADDED_ALL(SHARED_PLACES, 0);
 }
 
 /* what n arrivals have added to the sums of a neuron, which stand side by side */

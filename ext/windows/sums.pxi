@@ -69,7 +69,7 @@ cdef class Sums:
     cdef Frame *frames                          # of each worker
     cdef bint same                              # see `Population.effects`
     cdef Py_ssize_t rates_stride, stride        # of the rows of coefficients; 0: what matters is the same for all neurons
-    cdef double quanta[2]                       # see sums.h
+    cdef double quanta[3]                       # see sums.h
     cdef double length                          # of a window [ms]
     cdef Series series                          # see drives.h
     cdef tuple fitted                           # and what it was made for
@@ -88,6 +88,7 @@ cdef class Sums:
             raise MemoryError(f"Windows: no memory for {p.n} neurons")
         for k in range(workers):
             self.pools[k].neurons, self.pools[k].width, self.pools[k].apart = p.rows, p.width, 1
+            self.pools[k].rises = p.kernel().rises
         self.reached, self.looks = self.touched, self.touched + (n >> 6)
         self.exact = self.looks + (n >> 6)
         self.resting = self.exact + (n >> 6) if p.kernel().freezes else NULL
@@ -97,6 +98,7 @@ cdef class Sums:
         cdef int k
         for k in range(self.workers if self.pools != NULL else 0):
             free(self.pools[k].sums)
+            free(self.pools[k].sources)
         free(self.pools)
         free(self.place)
         free(self.touched)
@@ -113,9 +115,10 @@ cdef class Sums:
         """For weights up to `weight`, windows up to `length`, and at most so many synapses onto a neuron."""
         cdef int finer = FADES if self.frame else 0
         self.length = length
-        first, second, self.same = self.p.effects(self.frame or length)
+        first, second, third, self.same = self.p.effects(self.frame or length)
         self.rates_stride, self.stride = self.stride_of(self.p.kernel().rates), self.stride_of(self.p.kernel().coefficients)
         self.quanta[0], self.quanta[1] = quantum(weight * first, synapses, finer), quantum(weight * second, synapses, finer)
+        self.quanta[2] = quantum(weight * third, synapses, finer)
         if self.dense:
             self.fit_series(length)
 
@@ -129,7 +132,7 @@ cdef class Sums:
             return
         self.fitted = self.p.coef, length, self.quanta[0], self.quanta[1]
         self.series.terms, self.series.middle = 0, 0.5 * length
-        for terms in (6, 8, TERMS) if self.rates_stride == 0 and self.resting == NULL else ():
+        for terms in (6, 8, TERMS) if self.rates_stride == 0 and self.resting == NULL and not self.p.kernel().rises else ():
             nodes = np.cos((np.arange(terms) + 0.5) * (np.pi / terms))
             for k in range(terms):
                 x[k] = self.series.middle * (1.0 + nodes[k])
@@ -211,7 +214,7 @@ cdef class Sums:
                 raise MemoryError(f"Windows: no memory for sums of {self.p.n} neurons")
             self.pools[k].apart = self.pools[k].capacity if dense else 1
             if self.pools[k].sums != NULL:
-                memset(self.pools[k].sums, 0, 2 * self.pools[k].capacity * sizeof(Sum))
+                clear_sums(&self.pools[k], self.pools[k].sums, 2 * self.pools[k].capacity)
 
     cdef inline Sum *own(self, Py_ssize_t j) noexcept nogil:
         """The sums of a neuron that has a place of its own."""
@@ -335,9 +338,10 @@ cdef class Sums:
         cdef Effects e
         cdef Resting nobody
         cdef const Sum *sums
+        cdef const int64_t *sources
         cdef Py_ssize_t i
         window.epoch, window.offset, window.length, window.end_epoch, window.end_offset = 0.0, 0.0, length, 0.0, length
-        window.quantum[0], window.quantum[1] = self.quanta[0], self.quanta[1]
+        window.quantum[0], window.quantum[1], window.quantum[2] = self.quanta[0], self.quanta[1], self.quanta[2]
         if reserve(&self.pools[0], m + 1):
             raise MemoryError("Sums: no memory")
         nobody.bits = NULL
@@ -346,8 +350,10 @@ cdef class Sums:
             self.p.kernel().effects(1, &x, &target[0], self.p.coefs, self.rates_stride, self.quanta, self.same, &e)
             add_effects(1, &target[0], NULL, &weight[i], 1, &e, -1, 0, 1, self.place, &self.pools[0], self.touched, &nobody)
         sums = &self.pools[0].sums[2 * self.place[0]]
-        self.p.kernel().step(1, &j, &commit, &row[0], self.p.coefs, self.stride, self.same, &sums, &window, &fails, &respite)
-        memset(self.pools[0].sums, 0, 2 * self.pools[0].n * sizeof(Sum))
+        sources = own_sources(&self.pools[0], sums)
+        self.p.kernel().step(1, &j, &commit, &row[0], self.p.coefs, self.stride, self.same, &sums, &sources if sources != NULL else NULL,
+                             &window, &fails, &respite)
+        clear_sums(&self.pools[0], self.pools[0].sums, 2 * self.pools[0].n)
         self.place[0], self.touched[0], self.pools[0].n = 0, 0, 1
         return bool(fails), respite
 

@@ -20,7 +20,7 @@ cdef Window window_of(Worker w, Sums s) noexcept nogil:
     cdef Window window
     window.epoch, window.offset, window.length = plan.start.epoch, plan.start.offset, elapsed(plan.start, plan.limit)
     window.end_epoch, window.end_offset = plan.limit.epoch, plan.limit.offset
-    window.quantum[0], window.quantum[1] = s.quanta[0], s.quanta[1]
+    window.quantum[0], window.quantum[1], window.quantum[2] = s.quanta[0], s.quanta[1], s.quanta[2]
     return window
 
 cdef void step_all(Worker w, Sums s, Population p) noexcept nogil:
@@ -50,7 +50,7 @@ cdef void step_all(Worker w, Sums s, Population p) noexcept nogil:
     step_lot(w, s, p, &lots[1], &window)
     step_lot(w, s, p, &lots[0], &window)
     if not s.dense:
-        memset(s.pools[w.index].sums, 0, 2 * s.pools[w.index].n * sizeof(Sum))
+        clear_sums(&s.pools[w.index], s.pools[w.index].sums, 2 * s.pools[w.index].n)
         s.pools[w.index].n = 1
 
 cdef inline uint64_t drop_exact(Worker w, Sums s, Py_ssize_t word, uint64_t bits) noexcept nogil:
@@ -73,14 +73,18 @@ cdef inline void put_in_lots(Worker w, Sums s, Population p, Py_ssize_t word, ui
         fetch_state(p, j)
         prefetch(&w.plan.seats[p.first + j])
         if s.dense:
-            lot.sums[2 * lot.n] = own_sums(&s.pools[w.index])[j]
-            lot.sums[2 * lot.n + 1] = own_sums(&s.pools[w.index])[j + s.pools[w.index].apart]
+            take_sums(&s.pools[w.index], own_sums(&s.pools[w.index]) + j, lot)
         lot.ids[lot.n], lot.commit[lot.n] = j, commit >> (j & 63) & 1
         lot.n += 1
         if lot.n == CHUNK:
             take_lot(w, s, p, &lots[1], window)
             lots[1] = lot[0]
             lot.n = 0
+
+cdef inline void take_sums(const Pool *pool, const Sum *sum, Lot *lot) noexcept nogil:
+    lot.sums[2 * lot.n], lot.sums[2 * lot.n + 1] = sum[0], sum[pool.apart]
+    if pool.rises:
+        lot.sources[2 * lot.n], lot.sources[2 * lot.n + 1] = own_sources(pool, sum)[0], own_sources(pool, sum)[pool.apart]
 
 cdef inline void take_lot(Worker w, Sums s, Population p, Lot *lot, const Window *window) noexcept nogil:
     if s.frame > 0.0:
@@ -107,8 +111,8 @@ cdef void step_block(Worker w, Sums s, Population p, Py_ssize_t begin, Py_ssize_
         put_in_lots(w, s, p, word, s.outside[word] & own & ~s.exact[word], own, lots, window)
         s.looks[word] = 0
     if not panels:
-        memset(&sums[64 * begin], 0, 64 * (end - begin) * sizeof(Sum))
-        memset(&sums[64 * begin + apart], 0, 64 * (end - begin) * sizeof(Sum))
+        clear_sums(&s.pools[w.index], &sums[64 * begin], 64 * (end - begin))
+        clear_sums(&s.pools[w.index], &sums[64 * begin + apart], 64 * (end - begin))
         return
     p.kernel().panel(min(64 * end, p.n) - 64 * begin, s.panels + begin, p.coefs + s.stride * 64 * begin, s.stride, s.same,
                      sums + 64 * begin, apart, window, fails)
@@ -120,6 +124,11 @@ cdef void step_block(Worker w, Sums s, Population p, Py_ssize_t begin, Py_ssize_
             s.leave(j, w.plan.start)
             w.touch(p, j)
             take_exactly(w, s, j)
+
+cdef inline void clear_sums(Pool *pool, Sum *sums, Py_ssize_t n) noexcept nogil:
+    memset(sums, 0, n * sizeof(Sum))
+    if pool.rises:
+        memset(own_sources(pool, sums), 0, n * sizeof(int64_t))
 
 cdef inline uint64_t neurons_of(Population p, Py_ssize_t word) noexcept nogil:
     """The bits of a word that neurons have."""
@@ -142,6 +151,8 @@ cdef void come_back(Worker w, Sums s, Population p, Py_ssize_t word, bint panels
 
 cdef void step_lot(Worker w, Sums s, Population p, Lot *lot, const Window *window) noexcept nogil:
     cdef const Sum *sums[CHUNK]
+    cdef const int64_t *sources[CHUNK]
+    cdef const Pool *pool = &s.pools[w.index]
     cdef uint8_t fails[CHUNK]
     cdef double respite[CHUNK]
     cdef Py_ssize_t k, first = w.shadows.n
@@ -151,8 +162,11 @@ cdef void step_lot(Worker w, Sums s, Population p, Lot *lot, const Window *windo
     if watching:
         keep_rows(w, p, lot.n, lot.ids, lot.commit)
     for k in range(lot.n):
-        sums[k] = &lot.sums[2 * k] if s.dense else &s.pools[w.index].sums[2 * s.place[lot.ids[k]]]
-    p.kernel().step(lot.n, lot.ids, lot.commit, p.rows, p.coefs, s.stride, s.same, sums, window, fails, respite)
+        sums[k] = &lot.sums[2 * k] if s.dense else &pool.sums[2 * s.place[lot.ids[k]]]
+    for k in range(lot.n if pool.rises else 0):
+        sources[k] = &lot.sources[2 * k] if s.dense else own_sources(pool, sums[k])
+    p.kernel().step(lot.n, lot.ids, lot.commit, p.rows, p.coefs, s.stride, s.same, sums, sources if pool.rises else NULL, window, fails,
+                    respite)
     for k in range(lot.n):
         if not s.dense:
             s.place[lot.ids[k]] = 0
