@@ -197,7 +197,7 @@ cdef class Population:
 
     def effects(self, double length):
         """(largest effects of a unit weight in a window of that length, see sums.h; what the kernel wants to know besides)"""
-        return 1.0, 1.0, False
+        return 1.0, 1.0, 1.0, False
 
     cdef bint aim(self, Neuron *s, double *q, double level) noexcept nogil:
         """Make `level` the threshold of copies of a state row and its parameters; for maxima of membranes. False: cannot."""

@@ -108,6 +108,43 @@ def driven(n=150):
     return net
 
 
+def adapting(n=90):
+    """Neurons that adapt, or whose currents rise, alike or not, driven or not, that spike soon after they are released; and a
+    spike-triggered current that excites."""
+    net = es.Network()
+    noise = net.add("noise", 2 * n, es.Poisson(rate=np.linspace(4000.0, 9000.0, 2 * n)))
+    grid = net.add("grid", n, es.Poisson(rate=6000.0, grid=0.1))
+    adaptation = dict(q_stc=40.0, tau_stc=30.0, q_sfa=1.5, tau_sfa=12.0)
+    taus = np.linspace(1.0, 4.0, n)
+    alike = es.AdaptiveLIF(t_ref=0.3, I_e=500.0, **adaptation)
+    unlike = es.AdaptiveLIF(
+        t_ref=np.linspace(0.0, 2.0, n), tau_m=np.linspace(8.0, 20.0, n), tau_syn_ex=taus, I_e=450.0, q_stc=-20.0, tau_stc=taus, q_sfa=3.0,
+        tau_sfa=5.0,
+    )
+    adaptive = net.add("adaptive", n, alike, V_m=es.Uniform(-70, -56), h=es.Uniform(-1.0, 3.0))
+    excited = net.add("excited", n, unlike, V_m=es.Uniform(-70, -60), I_stc=es.Uniform(-100.0, 100.0))
+    alpha = net.add("alpha", n, es.AlphaLIF(t_ref=0.2), V_m=es.Uniform(-70, -56))
+    rising = es.DoubleExpLIF(tau_rise_ex=taus, tau_decay_ex=3.0, tau_rise_in=taus[::-1], tau_decay_in=taus, t_ref=0.4, I_e=900.0)
+    rising = net.add("rising", n, rising, V_m=es.Uniform(-70, -56), g_ex=es.Uniform(-50.0, 50.0), g_in=es.Uniform(-50.0, 50.0))
+    few = net.add("few", n, es.DoubleExpLIF(tau_rise_ex=3.0, t_ref=0.1, I_e=600.0), V_m=es.Uniform(-70, -56))
+    net.connect(noise[:n], adaptive, es.OneToOne(), weight=50.0, delay=0.7)
+    net.connect(noise[n:], alpha, es.OneToOne(), weight=es.Uniform(-20.0, 50.0), delay=0.37)
+    net.connect(grid, rising, es.OneToOne(), weight=30.0, delay=1.5)
+    for pre, post, weight in (
+        (adaptive, excited, 60.0),
+        (adaptive, alpha, -20.0),
+        (alpha, adaptive, es.Normal(-20.0, 20.0)),
+        (alpha, excited, es.Normal(30.0, 60.0)),
+        (excited, rising, 50.0),
+        (rising, alpha, es.Normal(0.0, 30.0)),
+        (rising, few, es.Normal(10.0, 40.0)),
+        (excited, few, 30.0),
+        (few, excited, 30.0),
+    ):
+        net.connect(pre, post, es.FixedOutDegree(20), weight=weight, delay=es.Uniform(0.4, 2.5))
+    return net
+
+
 def ahead(n=140):
     """Sources that drive, cells of 1 to 16 windows; delays that are cells, windows or neither; weights of either sign."""
     net = es.Network()
@@ -193,6 +230,7 @@ NETWORKS = {
     "gridded": (gridded, 10.0),
     "scattered": (scattered, 20.0),
     "framed": (framed, 40.0),
+    "adapting": (adapting, 12.0),
     "freezing": (freezing, 25.0),
     "ranked": (ranked, 20.0),
     "cuba": (lambda: cuba.build(0.1), 60.0),
@@ -325,7 +363,7 @@ def test_windows_of_any_length_in_lockstep(name, length, monkeypatch):
     assert spikes > 0 and fast._windows.length <= length
 
 
-SUMMING = ["LIF", "DeltaLIF", "PerfectIntegrator", "LeakyIntegrator", "FlyLIF", "AdaptiveLIF"]
+SUMMING = ["LIF", "DeltaLIF", "PerfectIntegrator", "LeakyIntegrator", "FlyLIF", "AdaptiveLIF", "DoubleExpLIF", "AlphaLIF"]
 
 
 @given(strategies.networks(models=SUMMING, max_pops=3, max_n=3, limit=300))
@@ -602,19 +640,22 @@ def test_no_neuron_that_passes_spikes(name):
 
 times = st.floats(0.0, 1.0, allow_subnormal=False)
 tau = st.floats(0.1, 100.0)
-MODELS = ["LIF", "DeltaLIF", "FlyLIF", "AdaptiveLIF"]
+MODELS = ["LIF", "DeltaLIF", "FlyLIF", "AdaptiveLIF", "DoubleExpLIF"]
 
 
 def threshold(model, core, rows):
     """What the membranes of state rows must not reach."""
     if model == "AdaptiveLIF":
         return core.coef[0, 6] + rows[:, HEAD + 5]
-    return np.full(len(rows), core.coef[0, 4 if model == "LIF" else 2])
+    return np.full(len(rows), core.coef[0, {"LIF": 4, "DoubleExpLIF": 6}.get(model, 2)])
 
 
-def slot_of(model, w):
-    """The state in which an arrival is a jump."""
-    return {"DeltaLIF": 0, "FlyLIF": 1}.get(model, 1 if w >= 0 else 2)
+def receive(model, core, row, w):
+    """An arrival is a jump of a state."""
+    if model == "DoubleExpLIF":
+        row[HEAD + (3 if w >= 0 else 4)] += w * core.coef[0, 9 if w >= 0 else 10]
+    else:
+        row[HEAD + {"DeltaLIF": 0, "FlyLIF": 1}.get(model, 1 if w >= 0 else 2)] += w
 
 
 @st.composite
@@ -629,6 +670,11 @@ def neurons(draw, model):
         p |= dict(t_ref=draw(st.sampled_from([0.0, 0.2, 3.0])), E_L=-70.0, V_th=-55.0, V_reset=-70.0)
         unit = 15.0
         state |= dict(g=unit * draw(size))
+    elif model == "DoubleExpLIF":
+        taus = [draw(st.one_of(tau, st.just(p["tau_m"]))) for _ in range(4)]
+        taus = draw(st.sampled_from([taus, [taus[0]] * 4, [*taus[:2], *taus[:2]]]))
+        p |= dict(zip(("tau_rise_ex", "tau_decay_ex", "tau_rise_in", "tau_decay_in"), taus, strict=True))
+        state |= dict(I_ex=unit * draw(size), I_in=unit * draw(size), g_ex=unit * draw(size), g_in=unit * draw(size))
     elif model != "DeltaLIF":
         p |= dict(tau_syn_ex=draw(tau), tau_syn_in=draw(st.one_of(tau, st.just(p["tau_m"]))))
         state |= dict(I_ex=unit * draw(size), I_in=unit * draw(size))
@@ -674,7 +720,7 @@ def test_what_passes_the_bound_stays_below_threshold(model, data):
     for t, w in zip(arrival, weight, strict=True):
         check(t, last)
         core.evolve(here, ids, np.array([[0.0, t]]))
-        here[0, HEAD + slot_of(model, w)] += w
+        receive(model, core, here[0], w)
         last = t
     assert here[0, HEAD] < threshold(model, core, here)[0]
     check(length, last)
@@ -713,7 +759,7 @@ def test_a_neuron_that_takes_its_only_arrival_stays_below_threshold(model, data,
 
     here = check(row, np.linspace(0.0, 1.0, 40) * (wait + t))
     if model != "DeltaLIF" or tuple(row[2:4]) <= divmod(wait + t, 1.0):
-        here[HEAD + slot_of(model, w)] += w
+        receive(model, core, here, w)
     scale = 1.0 + np.abs(here[HEAD:]).max() + np.abs(row[HEAD:]).max()
     np.testing.assert_allclose(after[HEAD:], here[HEAD:], rtol=0, atol=1e-12 * scale)
     assert after[0] == wait and after[1] == t

@@ -31,6 +31,15 @@ INLINE void adaptive_store(const Lanes *x, int l, AdaptiveNeuron *s)
     s->h = x->h[l];
 }
 
+INLINE int adaptive_fading(Lanes *x, double **of)
+{
+    of[0] = x->ex;
+    of[1] = x->in;
+    of[2] = x->stc;
+    of[3] = x->h;
+    return 4;
+}
+
 INLINE void adaptive_rates(Lanes *x, int l, const AdaptiveRow *q)
 {
     x->a[l] = q->a;

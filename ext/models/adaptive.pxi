@@ -124,7 +124,7 @@ cdef class AdaptivePopulation(Population):
         return peak_time(self.coef[:, 0], self.coef[:, 1])
 
     def effects(self, double length):
-        return length, 1.0, bool(np.all(np.asarray(self.coef)[:, 1] == np.asarray(self.coef)[:, 2]))
+        return length, 1.0, 1.0, bool(np.all(np.asarray(self.coef)[:, 1] == np.asarray(self.coef)[:, 2]))
 
     cdef bint aim(self, Neuron *n, double *q, double level) noexcept nogil:
         (<AdaptiveCoef *> q).c, (<AdaptiveState *> n).h = level, 0.0

@@ -41,6 +41,13 @@ INLINE void delta_store(const Lanes *x, int l, DeltaNeuron *s)
     s->u = x->u[l];
 }
 
+INLINE int delta_fading(Lanes *x, double **of)
+{
+    (void)x;
+    (void)of;
+    return 0;
+}
+
 INLINE void delta_rates(Lanes *x, int l, const DeltaRow *q)
 {
     x->a[l] = q->a;

@@ -1,5 +1,8 @@
 # Leaky integrate-and-fire whose synaptic currents rise and decay; with equal constants they are alpha functions.
 
+cdef extern from "models/double_exp.h" nogil:
+    const Kernel double_exp_kernel "eventsim_double_exp_kernel"
+
 cdef struct DoubleExpState:
     Neuron head
     double u, I_ex, I_in                # V_m - E_L [mV], currents [pA]
@@ -116,6 +119,17 @@ cdef class DoubleExpPopulation(Population):
         else:
             most = rising_most(s.I_ex, s.g_ex, p.b_ex, p.f_ex) + rising_most(s.I_in, s.g_in, p.b_in, p.f_in)
         return certain_respite(p.k * most, 0.5 * slowest, p.k * s.I_e, s.u, p.a, p.c)
+
+    cdef const Kernel *kernel(self) noexcept nogil:
+        return &double_exp_kernel if self.mode != EDGE else NULL
+
+    def longest_window(self):
+        return peak_time(self.coef[:, 1], self.coef[:, 2])
+
+    def effects(self, double length):
+        a, b_ex, f_ex, b_in, f_in = np.asarray(self.coef)[:, :5].T
+        same = bool(np.all((b_ex == b_in) & (f_ex == f_in)))
+        return length, 1.0, float(np.asarray(self.coef)[:, 9:11].max(initial=1e-300)), same
 
     cdef bint aim(self, Neuron *n, double *q, double level) noexcept nogil:
         (<DoubleExpCoef *> q).c = level

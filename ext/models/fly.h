@@ -43,6 +43,13 @@ INLINE void fly_store(const Lanes *x, int l, FlyNeuron *s)
     s->g = x->ex[l];
 }
 
+INLINE int fly_fading(Lanes *x, double **of)
+{
+    (void)x;
+    (void)of;
+    return 0;
+}
+
 INLINE void fly_rates(Lanes *x, int l, const FlyRow *q)
 {
     x->a[l] = q->a;

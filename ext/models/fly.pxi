@@ -92,7 +92,7 @@ cdef class FlyPopulation(Population):
         return peak_time(self.coef[:, 0], self.coef[:, 1])
 
     def effects(self, double length):
-        return length * float(self.coef[:, 0].max()), 1.0, True
+        return length * float(self.coef[:, 0].max()), 1.0, 1.0, True
 
     cdef bint aim(self, Neuron *n, double *q, double level) noexcept nogil:
         (<FlyCoef *> q).c = level

@@ -57,6 +57,13 @@ INLINE void lif_store(const Lanes *x, int l, LIFNeuron *s)
     s->I_in = x->in[l];
 }
 
+INLINE int lif_fading(Lanes *x, double **of)
+{
+    of[0] = x->ex;
+    of[1] = x->in;
+    return 2;
+}
+
 INLINE void lif_rates(Lanes *x, int l, const LIFRow *q)
 {
     x->a[l] = q->a;

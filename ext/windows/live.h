@@ -2,13 +2,13 @@
  *
  * All of them go on at once, each to its next arrival: then it is known how long each will certainly not spike, if nothing else arrives.
  * Those for whom that is not long enough are looked at for a spike. Besides the formulas of steps.h a model supplies what pushes a
- * membrane a time from now (`push`).
+ * membrane a time from now (`push`), and says which of its states change while it rests (`fading`).
  */
 #ifndef EVENTSIM_LIVE_H
 #define EVENTSIM_LIVE_H
 #include "steps.h"
 
-enum { ABREAST = 16 };
+enum { ABREAST = 16, MOST_FADING = 4 };
 
 typedef struct {
     int n, lanes;                               /* so many are on their way, in lanes up to this one */
@@ -89,16 +89,19 @@ INLINE void waits(int lanes, const Lanes *x, const Push *p, double *wait)
     {                                                                                                                  \
         const int lanes = (int)WHOLE(c->lanes);                                                                        \
         Lanes *x = &c->x;                                                                                              \
-        Lane t, wait, ex, in;                                                                                          \
+        Lane t, wait, kept[MOST_FADING];                                                                               \
+        double *fading[MOST_FADING];                                                                                   \
+        const int n_fading = MODEL##_fading(x, fading);                                                                \
         Push push;                                                                                                     \
-        int l, going;                                                                                                  \
+        int i, l, going;                                                                                               \
         EACH_LANE(l) {                                                                                                 \
             x->late[l] = c->gap[l];                                                                                    \
             x->rest[l] = (c->free_epoch[l] - c->epoch[l]) + (c->free_offset[l] - c->offset[l]);                        \
-            ex[l] = x->ex[l];                                                                                          \
-            in[l] = x->in[l];                                                                                          \
             c->steps[l] = 1.0;                                                                                         \
         }                                                                                                              \
+        for (i = 0; i < n_fading; i++)                                                                                 \
+            EACH_LANE(l)                                                                                               \
+                kept[i][l] = fading[i][l];                                                                             \
         if (rests_first(lanes, x))                                                                                     \
             MODEL##_rest(lanes, x);                                                                                    \
         EACH_LANE(l)                                                                                                   \
@@ -119,9 +122,10 @@ INLINE void waits(int lanes, const Lanes *x, const Push *p, double *wait)
             c->spike[l] = (wait[l] <= resolution * t[l]) & (t[l] < x->late[l]) ? x->resting[l] + t[l] : -1.0;          \
             c->respite[l] = x->resting[l] + (t[l] + wait[l]);                                                          \
             c->respite[l] = c->respite[l] < c->gap[l] ? c->gap[l] : c->respite[l];      /* (rounding) */               \
-            x->ex[l] = ex[l];                                                                                          \
-            x->in[l] = in[l];                                                                                          \
         }                                                                                                              \
+        for (i = 0; i < n_fading; i++)                                                                                 \
+            EACH_LANE(l)                                                                                               \
+                fading[i][l] = kept[i][l];                                                                             \
     }
 
 #endif
