@@ -12,7 +12,7 @@ typedef struct { double a, b_ex, f_ex, b_in, f_in, k, c, r, t_ref, n_ex, n_in; }
 typedef struct { double epoch, offset, free_epoch, free_offset, u, I_ex, I_in, g_ex, g_in, I_e; } DoubleExpNeuron;
 
 /* what a time makes of a current and its source: exp(-b t), exp(-f t), kappa(a, b, t), kappa(b, f, t), kappa3(a, b, f, t) */
-typedef struct { double e_b, e_f, k_b, k_f, k_3; } Rise;
+typedef struct { Lane e_b, e_f, k_b, k_f, k_3; } Rise;
 
 /* kappa3 of solver.pxi: both ways, the divided difference and the series, and the better of them */
 INLINE double lane_kappa3(double a, double b, double c, double t)
@@ -32,11 +32,29 @@ INLINE double lane_kappa3(double a, double b, double c, double t)
     return q < -1.0 ? apart : t * t * lane_exp(-lo * t) * total;
 }
 
-INLINE Rise rise(double a, double b, double f, double t)
+INLINE void rise(int lanes, const double *restrict a, const double *restrict b, const double *restrict f, const double *restrict t,
+                 Rise *restrict r)
 {
-    const Response current = response(a, b, t), source = response(b, f, t);
-    const Rise r = {current.e, source.e, current.k, source.k, lane_kappa3(a, b, f, t)};
-    return r;
+    int l;
+    EACH_LANE(l) {
+        const Response current = response(a[l], b[l], t[l]), source = response(b[l], f[l], t[l]);
+        r->e_b[l] = current.e;
+        r->e_f[l] = source.e;
+        r->k_b[l] = current.k;
+        r->k_f[l] = source.k;
+    }
+    EACH_LANE(l)
+        r->k_3[l] = lane_kappa3(a[l], b[l], f[l], t[l]);
+}
+
+/* of excitation, and of inhibition if it is not the `same`; returns the latter */
+INLINE const Rise *rise_both(int lanes, const Lanes *x, int same, const double *t, Rise *r)
+{
+    rise(lanes, x->a, x->b_ex, x->f_ex, t, r);
+    if (same)
+        return r;
+    rise(lanes, x->a, x->b_in, x->f_in, t, r + 1);
+    return r + 1;
 }
 
 LANES void eventsim_double_exp_effects(int64_t n, const double *x, const int32_t *target, const double *rows, int64_t stride,
@@ -45,6 +63,7 @@ LANES void eventsim_double_exp_effects(int64_t n, const double *x, const int32_t
     double t[CHUNK], a[CHUNK], b[2][CHUNK], f[2][CHUNK], peak[2][CHUNK];
     const double per_0 = 1.0 / quantum[0], per_1 = 1.0 / quantum[1], per_2 = 1.0 / quantum[2];
     const int64_t whole = WHOLE(n);
+    Rise r;
     int64_t i;
     int s;
     for (i = 0; i < whole; i++) {
@@ -59,13 +78,14 @@ LANES void eventsim_double_exp_effects(int64_t n, const double *x, const int32_t
         peak[0][i] = q->n_ex;
         peak[1][i] = q->n_in;
     }
-    for (s = 0; s < (same ? 1 : 2); s++)
+    for (s = 0; s < (same ? 1 : 2); s++) {
+        rise((int)whole, a, b[s], f[s], t, &r);
         for (i = 0; i < whole; i++) {
-            const Rise r = rise(a[i], b[s][i], f[s][i], t[i]);
-            e->f[2 * s][i] = peak[s][i] * r.k_3 * per_0;
-            e->f[2 * s + 1][i] = peak[s][i] * r.k_f * per_1;
-            e->f[4 + s][i] = peak[s][i] * r.e_f * per_2;
+            e->f[2 * s][i] = peak[s][i] * r.k_3[i] * per_0;
+            e->f[2 * s + 1][i] = peak[s][i] * r.k_f[i] * per_1;
+            e->f[4 + s][i] = peak[s][i] * r.e_f[i] * per_2;
         }
+    }
     for (i = 0; same && i < whole; i++) {
         e->f[2][i] = e->f[0][i];
         e->f[3][i] = e->f[1][i];
@@ -129,15 +149,15 @@ INLINE void double_exp_factors(int lanes, const Lanes *x, int same, const double
 /* A time later: what the currents have added to u/k in the meantime, and what becomes of them. */
 INLINE void move_currents(int lanes, Lanes *x, int same, const double *t, double *gained)
 {
+    Rise r[2];
+    const Rise *ex = r, *in = rise_both(lanes, x, same, t, r);
     int l;
     EACH_LANE(l) {
-        const Rise ex = rise(x->a[l], x->b_ex[l], x->f_ex[l], t[l]);
-        const Rise in = same ? ex : rise(x->a[l], x->b_in[l], x->f_in[l], t[l]);
-        gained[l] = (x->ex[l] * ex.k_b + x->g_ex[l] * ex.k_3) + (x->in[l] * in.k_b + x->g_in[l] * in.k_3);
-        x->ex[l] = x->ex[l] * ex.e_b + x->g_ex[l] * ex.k_f;
-        x->in[l] = x->in[l] * in.e_b + x->g_in[l] * in.k_f;
-        x->g_ex[l] *= ex.e_f;
-        x->g_in[l] *= in.e_f;
+        gained[l] = (x->ex[l] * ex->k_b[l] + x->g_ex[l] * ex->k_3[l]) + (x->in[l] * in->k_b[l] + x->g_in[l] * in->k_3[l]);
+        x->ex[l] = x->ex[l] * ex->e_b[l] + x->g_ex[l] * ex->k_f[l];
+        x->in[l] = x->in[l] * in->e_b[l] + x->g_in[l] * in->k_f[l];
+        x->g_ex[l] *= ex->e_f[l];
+        x->g_in[l] *= in->e_f[l];
     }
 }
 
@@ -240,19 +260,19 @@ INLINE void push_rising(Push *p, int l, double J, double b, double g, double f)
 /* as `wait` of double_exp.pxi */
 INLINE void double_exp_push(int lanes, const Lanes *x, int same, const double *t, Push *p)
 {
+    Rise r[2];
+    const Rise *ex = r, *in = rise_both(lanes, x, same, t, r);
     int l;
     EACH_LANE(l) {
-        const Response r = response(x->a[l], 0.0, t[l]);
-        const Rise ex = rise(x->a[l], x->b_ex[l], x->f_ex[l], t[l]);
-        const Rise in = same ? ex : rise(x->a[l], x->b_in[l], x->f_in[l], t[l]);
+        const Response m = response(x->a[l], 0.0, t[l]);
         const double k = x->k[l], u = x->u[l], steady = k * x->I_e[l];
-        const double gained = k * ((x->ex[l] * ex.k_b + x->g_ex[l] * ex.k_3) + (x->in[l] * in.k_b + x->g_in[l] * in.k_3))
-                              + steady * r.k - u * r.lost;
+        const double currents = (x->ex[l] * ex->k_b[l] + x->g_ex[l] * ex->k_3[l]) + (x->in[l] * in->k_b[l] + x->g_in[l] * in->k_3[l]);
+        const double gained = k * currents + steady * m.k - u * m.lost;
         p->gap[l] = (x->c[l] - u) - gained;
         p->slope[l] = steady - x->a[l] * (u + gained);
         p->rise[l] = p->rate[l] = 0.0;
-        push_rising(p, l, k * (x->ex[l] * ex.e_b + x->g_ex[l] * ex.k_f), x->b_ex[l], k * x->g_ex[l] * ex.e_f, x->f_ex[l]);
-        push_rising(p, l, k * (x->in[l] * in.e_b + x->g_in[l] * in.k_f), x->b_in[l], k * x->g_in[l] * in.e_f, x->f_in[l]);
+        push_rising(p, l, k * (x->ex[l] * ex->e_b[l] + x->g_ex[l] * ex->k_f[l]), x->b_ex[l], k * x->g_ex[l] * ex->e_f[l], x->f_ex[l]);
+        push_rising(p, l, k * (x->in[l] * in->e_b[l] + x->g_in[l] * in->k_f[l]), x->b_in[l], k * x->g_in[l] * in->e_f[l], x->f_in[l]);
     }
 }
 
