@@ -118,6 +118,7 @@ CASES = {
     ),
     "brunel delta": brunel_case("delta"),
     "brunel exponential": brunel_case("exponential"),
+    "brunel alpha": brunel_case("alpha"),
     "sparse 100000, 1 Hz": sparse_case(100_000, 1.0, {"nest": 200.0, "nest, 2 threads": 200.0, "brian2": 1000.0}),
     "sparse 100000, 0.1 Hz": sparse_case(100_000, 0.1, {"nest": 200.0, "nest, 2 threads": 200.0, "brian2": 1000.0}),
     "sparse 1000000, 1 Hz": sparse_case(1_000_000, 1.0, {"nest": 50.0, "brian2": 1000.0}, ours=WINDOWS, big=True),

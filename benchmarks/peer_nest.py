@@ -36,6 +36,8 @@ def cuba(model, n):
 def brunel(model, synapse):
     if synapse == "delta":
         model, more, weight = model.replace("exp", "delta"), {}, 0.1
+    elif synapse == "alpha":
+        model, more, weight = model.replace("exp", "alpha"), dict(tau_syn_ex=0.5, tau_syn_in=0.5), 50.0 / np.e
     else:
         more, weight = dict(tau_syn_ex=0.5, tau_syn_in=0.5), 50.0
     exc, inh = nest.Create(model, 10_000, BRUNEL | more), nest.Create(model, 2500, BRUNEL | more)

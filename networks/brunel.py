@@ -2,8 +2,9 @@
 
 Every neuron gets 1000 excitatory and 250 inhibitory synapses of delay 1.5 ms, and a Poisson train of its own with
 eta times the rate that alone would bring the mean potential to threshold (20,000 /s for eta = 2), at exact times. All
-potentials are counted from rest. Two kinds of synapse, with the same charge: "delta" (the potential jumps by J = 0.1 mV,
-by -g J for inhibition) and "exponential" (currents of tau_syn = 0.5 ms and amplitude J C_m / tau_syn = 50 pA).
+potentials are counted from rest. Three kinds of synapse, with the same charge: "delta" (the potential jumps by J = 0.1 mV,
+by -g J for inhibition), "exponential" (currents of tau_syn = 0.5 ms and amplitude J C_m / tau_syn = 50 pA) and "alpha" (the
+same, with a peak of J C_m / (e tau_syn) = 18.4 pA).
 
 Reference
 ---------
@@ -36,7 +37,7 @@ def build(scale=1.0, synapse="exponential", g=5.0, eta=2.0):
     scale : float
         Number of neurons over 12,500. The inputs per neuron stay 1000 + 250 at any scale, so the mean-field rate stays
         the same; below about 0.2 the neurons share so many inputs that correlations begin to move the rate.
-    synapse : {"exponential", "delta"}
+    synapse : {"exponential", "delta", "alpha"}
         Kind of synapse.
     g : float
         Strength of inhibition relative to excitation.
@@ -56,10 +57,12 @@ def build(scale=1.0, synapse="exponential", g=5.0, eta=2.0):
     membrane = dict(C_m=C_M, tau_m=TAU_M, E_L=0.0, V_th=V_TH, V_reset=V_RESET, t_ref=T_REF)
     if synapse == "exponential":
         cell, weight = es.LIF(**membrane, tau_syn_ex=TAU_SYN, tau_syn_in=TAU_SYN), J * C_M / TAU_SYN
+    elif synapse == "alpha":
+        cell, weight = es.AlphaLIF(**membrane, tau_syn_ex=TAU_SYN, tau_syn_in=TAU_SYN), J * C_M / (np.e * TAU_SYN)
     elif synapse == "delta":
         cell, weight = es.DeltaLIF(**membrane), J
     else:
-        raise ValueError(f"brunel: synapse = {synapse!r} is unknown; choose 'exponential' or 'delta'")
+        raise ValueError(f"brunel: synapse = {synapse!r} is unknown; choose 'exponential', 'delta' or 'alpha'")
     n = scaled("brunel", 12_500, scale)
     n_ex = round(0.8 * n)
     net = es.Network()

@@ -75,7 +75,7 @@ def ranked(n=60):
     noise = net.add("noise", n, es.Poisson(rate=900.0))
     first = net.add("first", n, es.LIF(tau_syn_ex=2.0, t_ref=1.0), V_m=es.Uniform(-70, -56))
     jump = net.add("jump", n, es.DeltaLIF(tau_m=12.0, t_ref=np.linspace(0.0, 2.0, n)), V_m=es.Uniform(-70, -56))
-    slow = net.add("slow", n, es.AdaptiveLIF(I_e=380.0))
+    slow = net.add("slow", n, es.AdaptiveLIF(I_e=370.0, t_ref=0.0, reset="none"), V_m=es.Uniform(-57, -55.1))  # (do not sum)
     fly = net.add("fly", n, es.FlyLIF(t_ref=np.linspace(0.1, 3.0, n)))
     last = net.add("last", n, es.LIF(V_th=np.linspace(-56.0, -54.0, n)))
     read = net.add("read", 3, es.LeakyIntegrator())

@@ -97,7 +97,7 @@ def test_brunel_mean_field_rate():
     assert brunel.mean_field_rate(eta=1.5) < brunel.mean_field_rate(eta=2.0) < brunel.mean_field_rate(eta=4.0)
 
 
-@pytest.mark.parametrize(("synapse", "expected"), [("delta", 37.7), ("exponential", 35.5)])
+@pytest.mark.parametrize(("synapse", "expected"), [("delta", 37.7), ("exponential", 35.5), ("alpha", 34.5)])
 def test_brunel_rate(synapse, expected):
     # Expected at full size. Shared inputs at a fifth of it and short runs move the rate by a quarter; their mean by less.
     net = brunel.build(scale=0.2, synapse=synapse)
@@ -107,8 +107,8 @@ def test_brunel_rate(synapse, expected):
 
 
 def test_brunel_unknown_synapse():
-    with pytest.raises(ValueError, match=r"synapse = 'alpha'.*'delta'"):
-        brunel.build(synapse="alpha")
+    with pytest.raises(ValueError, match=r"synapse = 'beta'.*'delta'"):
+        brunel.build(synapse="beta")
 
 
 # ---- sparse

@@ -41,7 +41,7 @@ def mixed(n=80):
     jump = net.add("jump", n, es.DeltaLIF(tau_m=12.0, I_e=100.0, t_ref=0.7), V_m=es.Uniform(-70, -56))
     current = es.Steps([0.0, 3.17, 6.0], [0.0, 380.0, 120.0])
     cell = net.add("cell", n, es.LIF(I_e=current, reset="subtract"), V_m=es.Uniform(-70, -56))
-    slow = net.add("slow", 20, es.AdaptiveLIF(I_e=450.0))
+    slow = net.add("slow", 20, es.AdaptiveLIF(I_e=370.0, t_ref=0.0, reset="none"), V_m=es.Uniform(-57, -55.1))  # (do not sum)
     net.connect(noise[:n], jump, es.OneToOne(), weight=1.5, delay=1.7)
     net.connect(noise[n:], cell, es.OneToOne(), weight=es.Uniform(-50, 150), delay=1.7)
     net.connect(grid, jump, es.OneToOne(), weight=0.5, delay=0.1)

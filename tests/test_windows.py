@@ -324,9 +324,9 @@ def test_gradients_of_layers_by_the_executor_of_the_simulation():
 
 
 @st.composite
-def resting_neurons(draw):
+def resting_neurons(draw, models):
     """A neuron anywhere below its threshold, with any currents."""
-    model, C_m = draw(st.sampled_from(["LIF", "DeltaLIF", "FlyLIF"])), draw(st.sampled_from([1.0, 250.0]))
+    model, C_m = draw(st.sampled_from(models)), draw(st.sampled_from([1.0, 250.0]))
     tau = st.floats(0.1, 100.0)
     parameters = dict(tau_m=draw(tau))
     unit = 15.0 * C_m / parameters["tau_m"]  # the current that just reaches threshold
@@ -337,13 +337,39 @@ def resting_neurons(draw):
         state |= dict(g=15.0 * draw(size))
     else:
         parameters |= dict(C_m=C_m, I_e=unit * draw(size))
-    if model == "LIF":
+    if model in ("LIF", "AdaptiveLIF"):
         parameters |= dict(tau_syn_ex=draw(tau), tau_syn_in=draw(tau))
+    if model not in ("DeltaLIF", "FlyLIF"):
         state |= dict(I_ex=unit * draw(size), I_in=unit * draw(size))
+    if model == "AdaptiveLIF":
+        parameters |= dict(tau_stc=draw(tau), tau_sfa=draw(tau))
+        state |= dict(I_stc=unit * draw(size), h=draw(st.sampled_from([0.0, 4.0, -4.0])))
+        state["V_m"] += min(state["h"], 0.0)
+    if model == "DoubleExpLIF":
+        taus = [draw(tau) for _ in range(4)]
+        taus = draw(st.sampled_from([taus, [taus[0]] * 4, [*taus[:2], *taus[:2]]]))
+        parameters |= dict(zip(("tau_rise_ex", "tau_decay_ex", "tau_rise_in", "tau_decay_in"), taus, strict=True))
+        state |= dict(g_ex=unit * draw(size), g_in=unit * draw(size))
     return getattr(es, model)(**parameters), state
 
 
-@given(resting_neurons())
+@given(resting_neurons(["AdaptiveLIF", "DoubleExpLIF"]))
+def test_no_adapting_neuron_passes_its_threshold_before_the_bound(drawn):
+    cell, state = drawn
+    net = es.Network()
+    net.add("cell", 1, cell, **state)
+    core = es.Simulation(net)._engine.populations[0]
+    respite = core.certain_respite(core.state[0].copy(), 0)
+    assert respite >= 0.0
+    horizon = min(respite, 1000.0)
+    times = np.concatenate([np.geomspace(1e-6, 1.0, 40), np.linspace(0.0, 1.0, 200)]) * horizon
+    rows = np.repeat(core.state, len(times), 0)
+    core.evolve(rows, np.zeros(len(times), np.int64), np.column_stack(np.divmod(times, 1.0)))
+    h = rows[:, _core.HEAD_WIDTH + 5] if isinstance(cell, es.AdaptiveLIF) else 0.0
+    assert np.all(rows[:, _core.HEAD_WIDTH] < (core.coef[0, 6] + h) * (1.0 + 2.0**-50))  # there may be less than an ulp between them
+
+
+@given(resting_neurons(["LIF", "DeltaLIF", "FlyLIF"]))
 def test_no_neuron_passes_its_threshold_before_the_bound(drawn):
     """Sampled densely in 50 digits until the bound; the bound is useful, too: not far below the crossing."""
     cell, state = drawn

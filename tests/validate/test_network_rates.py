@@ -32,6 +32,8 @@ def brunel_for_nest(seed, synapse, scale):
     model, params, J = "DeltaLIF", BRUNEL, 0.1
     if synapse == "exponential":
         model, params, J = "LIF", BRUNEL | dict(tau_syn_ex=0.5, tau_syn_in=0.5), 50.0
+    elif synapse == "alpha":
+        model, params, J = "AlphaLIF", BRUNEL | dict(tau_syn_ex=0.5, tau_syn_in=0.5), 50.0 / np.e
     sizes = dict(exc=round(10_000 * scale), inh=round(2500 * scale))
     pops = [dict(name=k, n=n, model=model, params=params, initial=dict(V_m=rng.uniform(0, 20, n))) for k, n in sizes.items()]
     noise = dict(name="noise", n=1, model="Poisson", params=dict(rate=20_000.0))
@@ -90,7 +92,7 @@ def test_cuba(nest):
     assert 5.0 < a[:, 0].mean() < 5.8
 
 
-@pytest.mark.parametrize("synapse", ["delta", "exponential"])
+@pytest.mark.parametrize("synapse", ["delta", "exponential", "alpha"])
 def test_brunel(synapse, nest):
     """A fifth of the neurons with all their 1250 inputs, four times 250 ms, the first 50 ms left out.
 
