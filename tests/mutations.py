@@ -134,6 +134,7 @@ MUTATIONS = [
     Mutation("neurons above threshold go on, side by side", "ext/windows/live.h", "x->safe[l] != 0.0 ? c->respite[l] : -1.0", "c->respite[l]", WINDOWS),
     Mutation("currents as they are at the release after a search", "ext/windows/live.h", "                fading[i][l] = kept[i][l];", "                kept[i][l] = 0.0;", WINDOWS),
     Mutation("spike of a search too early", "ext/windows/live.h", "? x->resting[l] + t[l] : -1.0", "? t[l] : -1.0", WINDOWS),
+    Mutation("jump onto the threshold a spike, side by side", "ext/models/delta.h", "(gap == 0.0) & (slope <= 0.0) ? 0x1p-1000 : gap", "gap", WINDOWS),
     Mutation("what inhibition frees is not looked at", "ext/models/fly.h", "p->rise[l] = fall;", "p->rise[l] = 0.0;", WINDOWS),
     Mutation("two currents free as much as the slower one", "ext/models/lif.h", "p->rise[l] = joint ? growth / c :", "p->rise[l] = 1 ? growth / c :", WINDOWS),
     Mutation("other receptors among the arrivals of all", "ext/windows/live.pxi", "if not w.plan.routes[arrival.projection].summed:", "if False:", WINDOWS),

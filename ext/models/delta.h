@@ -119,7 +119,7 @@ INLINE void delta_through(int lanes, Lanes *x, int same, const double *t, const 
     delta_drive(lanes, x);
 }
 
-/* as `wait` of delta.pxi */
+/* as `wait` of delta.pxi: a jump onto the threshold is no spike, if the membrane does not rise from there */
 INLINE void delta_push(int lanes, const Lanes *x, int same, const double *t, Push *p)
 {
     Propagators f;
@@ -127,8 +127,9 @@ INLINE void delta_push(int lanes, const Lanes *x, int same, const double *t, Pus
     delta_factors(lanes, x, same, t, &f);
     EACH_LANE(l) {
         const double u = x->u[l], steady = x->k[l] * x->I_e[l], gained = steady * f.k_0[l] - u * f.lost[l];
-        p->gap[l] = (x->c[l] - u) - gained;
-        p->slope[l] = steady - x->a[l] * (u + gained);
+        const double gap = (x->c[l] - u) - gained, slope = steady - x->a[l] * (u + gained);
+        p->gap[l] = (gap == 0.0) & (slope <= 0.0) ? 0x1p-1000 : gap;
+        p->slope[l] = slope;
         p->rise[l] = p->rate[l] = 0.0;
     }
 }
