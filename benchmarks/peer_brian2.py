@@ -42,7 +42,8 @@ def brunel(data, synapse):
     if synapse == "delta":
         equations, target, weight = "dv/dt = -v/(20*ms) : volt (unless refractory)", "v", 0.1 * mV
     elif synapse == "alpha":  # a current g of a charge of 4 mV times 0.5 ms, whose source is h
-        equations = "dv/dt = (g - v)/(20*ms) : volt (unless refractory)\ndg/dt = (h - g)/(0.5*ms) : volt\ndh/dt = -h/(0.5*ms) : volt"
+        equations = "dv/dt = (g - v)/(20*ms) : volt (unless refractory)\ndg/dt = (h - g)/(0.5*ms) : volt"
+        equations += "\ndh/dt = -h/(0.5*ms) : volt"
         target, weight = "h", 4 * mV
     else:
         equations, target, weight = "dv/dt = (g - v)/(20*ms) : volt (unless refractory)\ndg/dt = -g/(0.5*ms) : volt", "g", 4 * mV

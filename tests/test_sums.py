@@ -118,8 +118,8 @@ def adapting(n=90):
     taus = np.linspace(1.0, 4.0, n)
     alike = es.AdaptiveLIF(t_ref=0.3, I_e=500.0, **adaptation)
     unlike = es.AdaptiveLIF(
-        t_ref=np.linspace(0.0, 2.0, n), tau_m=np.linspace(8.0, 20.0, n), tau_syn_ex=taus, I_e=450.0, q_stc=-20.0, tau_stc=taus, q_sfa=3.0,
-        tau_sfa=5.0,
+        t_ref=np.linspace(0.0, 2.0, n), tau_m=np.linspace(8.0, 20.0, n), tau_syn_ex=taus, I_e=450.0,
+        q_stc=-20.0, tau_stc=taus, q_sfa=3.0, tau_sfa=5.0,
     )
     adaptive = net.add("adaptive", n, alike, V_m=es.Uniform(-70, -56), h=es.Uniform(-1.0, 3.0))
     excited = net.add("excited", n, unlike, V_m=es.Uniform(-70, -60), I_stc=es.Uniform(-100.0, 100.0))
@@ -754,7 +754,8 @@ def test_a_neuron_that_takes_its_only_arrival_stays_below_threshold(model, data,
     def check(row, times):
         rows = np.repeat(row[None], len(times), 0)
         core.evolve(rows, np.zeros(len(times), np.int64), np.array([[*divmod(t, 1.0)] for t in times]))
-        assert np.all(rows[:, HEAD] < threshold(model, core, rows) * (1.0 + 2.0**-50))  # there may be less than an ulp between them
+        # (there may be less than an ulp between them)
+        assert np.all(rows[:, HEAD] < threshold(model, core, rows) * (1.0 + 2.0**-50))
         return rows[-1]
 
     here = check(row, np.linspace(0.0, 1.0, 40) * (wait + t))
@@ -781,7 +782,8 @@ def test_neurons_side_by_side_spike_when_their_membranes_reach_threshold(model, 
     rows = np.repeat(row[None], len(times), 0)
     core.evolve(rows, np.zeros(len(times), np.int64), np.array([[*divmod(t, 1.0)] for t in times]))
     c = threshold(model, core, rows)
-    rounding = 1e-13 * (np.abs(c).max() + np.abs(rows[:, HEAD:]).max())  # of currents up to 5 times what reaches threshold, and of time
+    # of currents up to 5 times what reaches threshold, and of time
+    rounding = 1e-13 * (np.abs(c).max() + np.abs(rows[:, HEAD:]).max())
     assert np.all((rows[:-1, HEAD] < c[:-1] + rounding) | (times[:-1] < free))  # (a threshold may fall while a neuron rests)
     if spike >= 0.0:
         assert abs(rows[-1, HEAD] - c[-1]) < rounding or (free == spike and rows[-1, HEAD] >= c[-1])

@@ -366,7 +366,8 @@ def test_no_adapting_neuron_passes_its_threshold_before_the_bound(drawn):
     rows = np.repeat(core.state, len(times), 0)
     core.evolve(rows, np.zeros(len(times), np.int64), np.column_stack(np.divmod(times, 1.0)))
     h = rows[:, _core.HEAD_WIDTH + 5] if isinstance(cell, es.AdaptiveLIF) else 0.0
-    assert np.all(rows[:, _core.HEAD_WIDTH] < (core.coef[0, 6] + h) * (1.0 + 2.0**-50))  # there may be less than an ulp between them
+    # (there may be less than an ulp between them)
+    assert np.all(rows[:, _core.HEAD_WIDTH] < (core.coef[0, 6] + h) * (1.0 + 2.0**-50))
 
 
 @given(resting_neurons(["LIF", "DeltaLIF", "FlyLIF"]))

@@ -22,16 +22,16 @@ cdef inline bint is_alone(const uint64_t *marks, Py_ssize_t j) noexcept nogil:
 
 cdef inline void add_alone(Worker w, Sums s, Population p, Incoming *arrival) noexcept nogil:
     """File an arrival among those of its kind: when a lot is full its neurons are fetched, and the lot before is taken on."""
-    cdef Lone *lone = &s.lone[2 * w.index]
+    cdef Loners *loners = &s.loners[w.index]
+    cdef Lone *lone = &loners.lot[loners.filling]
     cdef Py_ssize_t j = arrival.target, n = lone.n
     fetch_state(p, j)
     s.looks[j >> 6] &= ~(<uint64_t> 1 << (j & 63))
     lone.ids[n], lone.offset[n], lone.weight[n], lone.arrival[n] = arrival.target, arrival.offset, arrival.w, arrival
     lone.n += 1
     if lone.n == CHUNK:
-        step_alone(w, s, p, lone + 1)
-        lone[1] = lone[0]
-        lone.n = 0
+        loners.filling = 1 - loners.filling
+        step_alone(w, s, p, &loners.lot[loners.filling])
 
 cdef void step_lonely(Worker w) noexcept nogil:
     """Take those on that are left."""
@@ -41,8 +41,9 @@ cdef void step_lonely(Worker w) noexcept nogil:
             step_both(w, <Sums> w.plan.sums[k], <Population> w.engine.population[k])
 
 cdef inline void step_both(Worker w, Sums s, Population p) noexcept nogil:
-    step_alone(w, s, p, &s.lone[2 * w.index + 1])
-    step_alone(w, s, p, &s.lone[2 * w.index])
+    cdef Loners *loners = &s.loners[w.index]
+    step_alone(w, s, p, &loners.lot[1 - loners.filling])
+    step_alone(w, s, p, &loners.lot[loners.filling])
 
 cdef void step_alone(Worker w, Sums s, Population p, Lone *lone) noexcept nogil:
     """Let neurons take the one arrival each has in the window, but for those that may spike in it."""

@@ -33,11 +33,11 @@ cdef void settle_all(Worker w, Sums s, Population p) noexcept nogil:
     """Take own neurons to the end of the window that have used up their credit; at the end of the frame all that got something."""
     cdef Window window = window_of(w, s)
     cdef Frame *frame = &s.frames[w.index]
-    cdef Lot lots[2]
+    cdef Lots lots
     cdef Py_ssize_t word, first = w.shadows.n
     cdef bint over = w.left[p.index] == 0.0, watching = s.reached == s.touched
     window.left, window.frame = w.left[p.index], s.frame
-    lots[0].n = lots[1].n = 0
+    lots.lot[0].n = lots.lot[1].n = lots.filling = 0
     if over:
         frame.waited_for = False
     for word in range(s.first_word(w.index), s.first_word(w.index + 1)):
@@ -48,15 +48,15 @@ cdef void settle_all(Worker w, Sums s, Population p) noexcept nogil:
             s.due[word] |= s.pending[word]
             s.looks[word] |= s.credited[word]
         if s.due[word] | s.looks[word]:
-            settle_word(w, s, p, word, over, lots, &window)
-    settle_lot(w, s, p, &lots[1], &window)
-    settle_lot(w, s, p, &lots[0], &window)
+            settle_word(w, s, p, word, over, &lots, &window)
+    settle_lot(w, s, p, &lots.lot[1 - lots.filling], &window)
+    settle_lot(w, s, p, &lots.lot[lots.filling], &window)
     if over:
         frame.end += s.frame
     if watching:
         shadow_frame(w, s, p, first)
 
-cdef inline void settle_word(Worker w, Sums s, Population p, Py_ssize_t word, bint over, Lot *lots, const Window *window) noexcept nogil:
+cdef inline void settle_word(Worker w, Sums s, Population p, Py_ssize_t word, bint over, Lots *lots, const Window *window) noexcept nogil:
     """Those with arrivals whose turn it is; and those without that must be looked at, or have had credit until now."""
     cdef uint64_t due = s.due[word] & ~s.exact[word], looks = s.looks[word] & ~s.pending[word] & ~s.exact[word]
     s.due[word] = s.looks[word] = 0

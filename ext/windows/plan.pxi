@@ -112,6 +112,10 @@ cdef struct Lone:               # neurons of one population with one arrival eac
     double weight[CHUNK]
     Incoming *arrival[CHUNK]
 
+cdef struct Loners:             # as Lots
+    Lone lot[2]
+    int filling
+
 cdef struct Shadow:             # what a neuron that is watched was like before the window,
     double row[16]              # (WIDEST)
     Sum sums[2]                 # if sums last for frames: and its arrivals until the end of the window
@@ -149,6 +153,10 @@ cdef struct Lot:                # of neurons
     uint8_t commit[CHUNK]       # is there anything to commit, or is it only a look?
     Sum sums[2 * CHUNK]         # of excitation and of inhibition, where these stand apart,
     int64_t sources[2 * CHUNK]  # and what stands beside them
+
+cdef struct Lots:               # one is filled and fetched while the other waits
+    Lot lot[2]
+    int filling
 
 cdef struct Bag:                # a growing array
     char *data

@@ -55,7 +55,7 @@ cdef class Sums:
     cdef Panel *panels                          # if dense: states at the end of the last window,
     cdef uint64_t *outside                      # but for these neurons, which live in rows; and bits that no neuron has
     cdef uint64_t *marks                        # two words for each: has it an arrival, and another (see alone.pxi)?
-    cdef Lone *lone                             # two of each worker
+    cdef Loners *loners                         # of each worker
     cdef readonly bint lonely                   # is nearly every arrival the only one at its neuron?
     cdef int workers
     cdef int64_t *begin                         # the first neuron of each worker, and where those of the last end
@@ -82,9 +82,9 @@ cdef class Sums:
         self.pools = <Pool *> calloc(workers, sizeof(Pool))
         self.touched = <uint64_t *> calloc(4 * (n >> 6), sizeof(uint64_t))
         self.marks = <uint64_t *> calloc(2 * (n >> 6), sizeof(uint64_t))
-        self.lone = <Lone *> calloc(2 * workers, sizeof(Lone))
+        self.loners = <Loners *> calloc(workers, sizeof(Loners))
         self.begin = <int64_t *> calloc(workers + 1, sizeof(int64_t))
-        if self.begin == NULL or self.place == NULL or self.pools == NULL or self.touched == NULL or self.marks == NULL or self.lone == NULL:
+        if self.begin == NULL or self.place == NULL or self.pools == NULL or self.touched == NULL or self.marks == NULL or self.loners == NULL:
             raise MemoryError(f"Windows: no memory for {p.n} neurons")
         for k in range(workers):
             self.pools[k].neurons, self.pools[k].width, self.pools[k].apart = p.rows, p.width, 1
@@ -105,7 +105,7 @@ cdef class Sums:
         free(self.marks)
         free(self.panels)
         free(self.outside)
-        free(self.lone)
+        free(self.loners)
         free(self.begin)
         free(self.credit)
         free(self.credited)

@@ -26,14 +26,14 @@ cdef Window window_of(Worker w, Sums s) noexcept nogil:
 cdef void step_all(Worker w, Sums s, Population p) noexcept nogil:
     """Take own neurons of a population to the end of the window, but for those that may spike in it."""
     cdef Window window = window_of(w, s)
-    cdef Lot lots[2]                # one is filled and fetched while the other waits
+    cdef Lots lots
     cdef Py_ssize_t word
     cdef Py_ssize_t begin = s.first_word(w.index), end = s.first_word(w.index + 1)
     cdef uint64_t touched, bits
-    lots[0].n = lots[1].n = 0
+    lots.lot[0].n = lots.lot[1].n = lots.filling = 0
     if s.dense:
         for word from begin <= word < end by BLOCK:
-            step_block(w, s, p, word, min(word + BLOCK, end), lots, &window)
+            step_block(w, s, p, word, min(word + BLOCK, end), &lots, &window)
     elif reserve(&s.pools[w.index], 1):
         w.fail(NO_MEMORY, -1, w.plan.start)
         return
@@ -46,9 +46,9 @@ cdef void step_all(Worker w, Sums s, Population p) noexcept nogil:
             if bits == 0:
                 continue
             s.touched[word] = s.looks[word] = 0
-            put_in_lots(w, s, p, word, drop_exact(w, s, word, bits), touched, lots, &window)
-    step_lot(w, s, p, &lots[1], &window)
-    step_lot(w, s, p, &lots[0], &window)
+            put_in_lots(w, s, p, word, drop_exact(w, s, word, bits), touched, &lots, &window)
+    step_lot(w, s, p, &lots.lot[1 - lots.filling], &window)
+    step_lot(w, s, p, &lots.lot[lots.filling], &window)
     if not s.dense:
         clear_sums(&s.pools[w.index], s.pools[w.index].sums, 2 * s.pools[w.index].n)
         s.pools[w.index].n = 1
@@ -62,10 +62,10 @@ cdef inline uint64_t drop_exact(Worker w, Sums s, Py_ssize_t word, uint64_t bits
         held &= held - 1
     return bits
 
-cdef inline void put_in_lots(Worker w, Sums s, Population p, Py_ssize_t word, uint64_t bits, uint64_t commit, Lot *lots,
+cdef inline void put_in_lots(Worker w, Sums s, Population p, Py_ssize_t word, uint64_t bits, uint64_t commit, Lots *lots,
                              const Window *window) noexcept nogil:
     """Fetch neurons that live in rows; when a lot is full the one before is taken on."""
-    cdef Lot *lot = &lots[0]
+    cdef Lot *lot = &lots.lot[lots.filling]
     cdef int32_t j
     while bits:
         j = <int32_t> (64 * word + lowest(bits))
@@ -77,9 +77,9 @@ cdef inline void put_in_lots(Worker w, Sums s, Population p, Py_ssize_t word, ui
         lot.ids[lot.n], lot.commit[lot.n] = j, commit >> (j & 63) & 1
         lot.n += 1
         if lot.n == CHUNK:
-            take_lot(w, s, p, &lots[1], window)
-            lots[1] = lot[0]
-            lot.n = 0
+            lots.filling = 1 - lots.filling
+            lot = &lots.lot[lots.filling]
+            take_lot(w, s, p, lot, window)
 
 cdef inline void take_sums(const Pool *pool, const Sum *sum, Lot *lot) noexcept nogil:
     lot.sums[2 * lot.n], lot.sums[2 * lot.n + 1] = sum[0], sum[pool.apart]
@@ -95,7 +95,7 @@ cdef inline void take_lot(Worker w, Sums s, Population p, Lot *lot, const Window
 # Where all neurons are taken through every window their states stand side by side in panels, and nothing is looked up. A neuron
 # leaves its panel for its row when it may spike, and comes back when it does not rest any more.
 
-cdef void step_block(Worker w, Sums s, Population p, Py_ssize_t begin, Py_ssize_t end, Lot *lots, const Window *window) noexcept nogil:
+cdef void step_block(Worker w, Sums s, Population p, Py_ssize_t begin, Py_ssize_t end, Lots *lots, const Window *window) noexcept nogil:
     """Words of neurons, few enough for their sums and states to stay in the cache."""
     cdef uint64_t fails[BLOCK]
     cdef uint64_t own, bits
