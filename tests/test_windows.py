@@ -353,14 +353,18 @@ def resting_neurons(draw, models):
     return getattr(es, model)(**parameters), state
 
 
-@given(resting_neurons(["AdaptiveLIF", "DoubleExpLIF"]))
-def test_no_adapting_neuron_passes_its_threshold_before_the_bound(drawn):
-    cell, state = drawn
+def bounded(cell, state):
     net = es.Network()
     net.add("cell", 1, cell, **state)
     core = es.Simulation(net)._engine.populations[0]
     respite = core.certain_respite(core.state[0].copy(), 0)
     assert respite >= 0.0
+    return cell, core, respite
+
+
+@given(resting_neurons(["AdaptiveLIF", "DoubleExpLIF"]))
+def test_no_adapting_neuron_passes_its_threshold_before_the_bound(drawn):
+    cell, core, respite = bounded(*drawn)
     horizon = min(respite, 1000.0)
     times = np.concatenate([np.geomspace(1e-6, 1.0, 40), np.linspace(0.0, 1.0, 200)]) * horizon
     rows = np.repeat(core.state, len(times), 0)
@@ -373,12 +377,7 @@ def test_no_adapting_neuron_passes_its_threshold_before_the_bound(drawn):
 @given(resting_neurons(["LIF", "DeltaLIF", "FlyLIF"]))
 def test_no_neuron_passes_its_threshold_before_the_bound(drawn):
     """Sampled densely in 50 digits until the bound; the bound is useful, too: not far below the crossing."""
-    cell, state = drawn
-    net = es.Network()
-    net.add("cell", 1, cell, **state)
-    core = es.Simulation(net)._engine.populations[0]
-    respite = core.certain_respite(core.state[0].copy(), 0)
-    assert respite >= 0.0
+    cell, core, respite = bounded(*drawn)
     q, u, *currents = [mp.mpf(float(x)) for x in core.coef[0]], *[mp.mpf(float(x)) for x in core.state[0, _core.HEAD_WIDTH :]]
     # u' = -a u + sum k I exp(-b t), threshold c
     model = type(cell).__name__
