@@ -158,7 +158,6 @@ MUTATIONS = [
     Mutation("adaptation fades once more at each search", "ext/models/adaptive.h", "    return 4;", "    return 2;", WINDOWS),
     Mutation("threshold at the beginning of a window for all of it", "ext/models/adaptive.h", "least = h < x->h[l] ? h : x->h[l];", "least = x->h[l];", WINDOWS),
     Mutation("bound without a spike-triggered current that excites", "ext/models/adaptive.h", "larger(-x->stc[l], 0.0) * f->k_0[l]", "0.0 * f->k_0[l]", WINDOWS),
-    Mutation("threshold without adaptation when something arrives", "ext/models/adaptive.h", "        x->c[l] = x->base[l] + x->h[l];\n    lif_take", "        x->c[l] = x->base[l];\n    lif_take", WINDOWS),
     Mutation("drive without a spike-triggered current that excites", "ext/models/adaptive.h", "x->fading[l] += x->k[l] * excites;", "x->fading[l] += 0.0 * excites;", WINDOWS),
     Mutation("spike-triggered current fades as fast as synaptic ones", "ext/models/adaptive.h", "excites > 0.0 ? slowest : x->rate[l];", "x->rate[l];", WINDOWS),
     Mutation("spike-triggered current moves membranes that rest", "ext/models/adaptive.h", "x->safe[l] == 2.0 ? 0.0 : 1.0;", "1.0;", WINDOWS),

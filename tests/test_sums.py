@@ -126,6 +126,10 @@ def adapting(n=90):
     alpha = net.add("alpha", n, es.AlphaLIF(t_ref=0.2), V_m=es.Uniform(-70, -56))
     rising = es.DoubleExpLIF(tau_rise_ex=taus, tau_decay_ex=3.0, tau_rise_in=taus[::-1], tau_decay_in=taus, t_ref=0.4, I_e=900.0)
     rising = net.add("rising", n, rising, V_m=es.Uniform(-70, -56), g_ex=es.Uniform(-50.0, 50.0), g_in=es.Uniform(-50.0, 50.0))
+    bursting = es.AdaptiveLIF(V_reset=-55.3, t_ref=0.04, I_e=900.0, q_stc=40.0, tau_stc=3.0, q_sfa=0.4, tau_sfa=2.0)
+    bursting = net.add("bursting", n, bursting, V_m=es.Uniform(-57, -55.1))
+    climbing = es.DoubleExpLIF(V_reset=-55.2, t_ref=0.04, tau_rise_ex=0.2, tau_decay_ex=0.3)
+    climbing = net.add("climbing", n, climbing, V_m=es.Uniform(-57, -55.1))
     few = net.add("few", n, es.DoubleExpLIF(tau_rise_ex=3.0, t_ref=0.1, I_e=600.0), V_m=es.Uniform(-70, -56))
     net.connect(noise[:n], adaptive, es.OneToOne(), weight=50.0, delay=0.7)
     net.connect(noise[n:], alpha, es.OneToOne(), weight=es.Uniform(-20.0, 50.0), delay=0.37)
@@ -140,6 +144,8 @@ def adapting(n=90):
         (rising, few, es.Normal(10.0, 40.0)),
         (excited, few, 30.0),
         (few, excited, 30.0),
+        (bursting, bursting, es.Normal(5.0, 10.0)),
+        (bursting, climbing, 12.0),
     ):
         net.connect(pre, post, es.FixedOutDegree(20), weight=weight, delay=es.Uniform(0.4, 2.5))
     return net
@@ -824,6 +830,23 @@ def test_a_jump_onto_the_threshold_is_no_spike_side_by_side(tau_m):
     for executor in ("ordered", "windowed"):
         result = es.Simulation(net, seed=1, executor=executor).run(5.0)
         assert (len(result.spikes(touching)[0]), result.spikes(beyond)[0].tolist()) == (0, [1.25])
+
+
+@pytest.mark.parametrize(("tau_stc", "V_m", "I_stc"), [(1.0, -55.5, -3.0), (200.0, -55.5, -3.0), (200.0, -70.0, -5.0)])
+def test_a_spike_triggered_current_that_excites_is_not_overlooked(tau_stc, V_m, I_stc):
+    """Neither in the window nor after it."""
+    net = es.Network()
+    cell = net.add("cell", 1, es.AdaptiveLIF(tau_m=20.0, C_m=1.0, tau_stc=tau_stc), V_m=V_m, I_stc=I_stc)
+    sim = es.Simulation(net, executor="ordered")
+    core = sim._engine.populations[0]
+    row = core.state[0].copy()
+    truth = sim.run(50.0).spikes(cell)[0][0]
+    assert 0.1 < truth < 5.0
+    sums = _core.Sums(core, 1)
+    for length in (0.1, 0.5, 1.0):
+        sums.set_quanta(1.0, length)
+        fails, respite = sums.take(row.copy(), np.zeros(0), np.zeros(0), length)
+        assert fails if truth < length else fails or respite <= truth - length
 
 
 def test_a_neuron_that_has_rested_is_looked_at_once_for_each_spike():
