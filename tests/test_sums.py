@@ -145,7 +145,7 @@ def adapting(n=90):
         (excited, few, 30.0),
         (few, excited, 30.0),
         (bursting, bursting, es.Normal(5.0, 10.0)),
-        (bursting, climbing, 12.0),
+        (bursting, climbing, 30.0),
     ):
         net.connect(pre, post, es.FixedOutDegree(20), weight=weight, delay=es.Uniform(0.4, 2.5))
     return net
