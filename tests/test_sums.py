@@ -801,6 +801,11 @@ def test_neurons_side_by_side_spike_when_their_membranes_reach_threshold(model, 
       for high, low in ((3.0, -6.0), (0.1, -6.0), (-2.0, -3.0), (-4.0, 0.0))),
     (es.FlyLIF(V_th=-60.0, V_reset=-90.0), dict(V_m=-80.0, g=-50.0)),
     (es.DeltaLIF(tau_m=20.0, C_m=1.0, I_e=0.9), {}),
+    (es.AdaptiveLIF(tau_m=10.0, C_m=1.0, I_e=2.0, tau_sfa=30.0), dict(V_m=-50.0, h=10.0)),
+    (es.AdaptiveLIF(tau_m=20.0, C_m=1.0, I_e=0.9, tau_stc=10.0), dict(I_stc=3.0)),
+    (es.AdaptiveLIF(tau_m=20.0, C_m=1.0, I_e=0.7, tau_stc=200.0, tau_sfa=3.0), dict(I_stc=-0.2, h=-4.0)),
+    (es.DoubleExpLIF(tau_m=20.0, C_m=1.0, I_e=0.9), dict(I_in=-6.0, g_in=-2.0)),
+    (es.DoubleExpLIF(tau_m=20.0, C_m=1.0, I_e=0.7, tau_rise_ex=9.0, tau_decay_ex=9.0), dict(I_ex=-1.0, g_ex=0.5)),
 ])
 def test_a_spike_after_inhibition_has_faded_is_found_side_by_side(model, state):
     """The first spike, as the ordered executor has it."""
