@@ -164,7 +164,7 @@ MUTATIONS = [
     Mutation("threshold that falls is not looked at", "ext/models/adaptive.h", "p->rise[l] -= fall_K + fall_H;", "p->rise[l] -= fall_K;", WINDOWS),
     Mutation("bound without what sources raise currents by", "ext/models/double_exp.h", "larger(J, J * e_b) + larger(g, 0.0) * height;", "larger(J, J * e_b) + 0.0 * larger(g, 0.0) * height;", WINDOWS),
     Mutation("drive without the sources of currents", "ext/models/double_exp.h", "return larger(J, 0.0) + larger(g, 0.0) *", "return larger(J, 0.0) + 0.0 *", WINDOWS),
-    Mutation("currents of unlike rises as one", "ext/models/double_exp.h", "x->fading[l] = x->k[l] * ((b_ex == b_in) & (f_ex == f_in) ?", "x->fading[l] = x->k[l] * ((b_ex == b_in) ?", WINDOWS),
+    Mutation("currents that rise in unlike times as one", "ext/models/double_exp.h", "x->fading[l] = x->k[l] * ((b_ex == b_in) & (f_ex == f_in) ?", "x->fading[l] = x->k[l] * ((b_ex == b_in) ?", WINDOWS),
     Mutation("currents that rise are not looked at", "ext/models/double_exp.h", "lift / (b < f ? f : b) - fall;", "-fall;", WINDOWS),
     Mutation("arrivals of inhibition on the source of excitation", "ext/windows/sums.h", "lane_whole(w * e->f[4 + inhibits][k]);", "lane_whole(w * e->f[4][k]);", WINDOWS),
     Mutation("sources of the window before", "ext/windows/sweep.pxi", "        memset(own_sources(pool, sums), 0, n * sizeof(int64_t))\n", "        pass\n", WINDOWS),

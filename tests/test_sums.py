@@ -837,11 +837,19 @@ def test_a_jump_onto_the_threshold_is_no_spike_side_by_side(tau_m):
         assert (len(result.spikes(touching)[0]), result.spikes(beyond)[0].tolist()) == (0, [1.25])
 
 
-@pytest.mark.parametrize(("tau_stc", "V_m", "I_stc"), [(1.0, -55.5, -3.0), (200.0, -55.5, -3.0), (200.0, -70.0, -5.0)])
-def test_a_spike_triggered_current_that_excites_is_not_overlooked(tau_stc, V_m, I_stc):
-    """Neither in the window nor after it."""
+UNLIKE = dict(tau_decay_ex=5.0, tau_decay_in=5.0, tau_rise_ex=10.0, tau_rise_in=0.5)
+
+
+@pytest.mark.parametrize(("model", "state"), [
+    (es.AdaptiveLIF(tau_m=20.0, C_m=1.0, tau_stc=1.0), dict(V_m=-55.5, I_stc=-3.0)),
+    (es.AdaptiveLIF(tau_m=20.0, C_m=1.0, tau_stc=200.0), dict(V_m=-55.5, I_stc=-3.0)),
+    (es.AdaptiveLIF(tau_m=20.0, C_m=1.0, tau_stc=200.0), dict(V_m=-70.0, I_stc=-5.0)),
+    (es.DoubleExpLIF(tau_m=20.0, C_m=1.0, **UNLIKE), dict(V_m=-56.0, g_ex=1.0, g_in=-1.0)),
+])
+def test_currents_of_all_kinds_are_not_overlooked(model, state):
+    """Spike-triggered ones that excite, and such as rise more slowly than those they cancel: neither in the window nor after it."""
     net = es.Network()
-    cell = net.add("cell", 1, es.AdaptiveLIF(tau_m=20.0, C_m=1.0, tau_stc=tau_stc), V_m=V_m, I_stc=I_stc)
+    cell = net.add("cell", 1, model, **state)
     sim = es.Simulation(net, executor="ordered")
     core = sim._engine.populations[0]
     row = core.state[0].copy()
