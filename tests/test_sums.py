@@ -837,6 +837,25 @@ def test_a_jump_onto_the_threshold_is_no_spike_side_by_side(tau_m):
         assert (len(result.spikes(touching)[0]), result.spikes(beyond)[0].tolist()) == (0, [1.25])
 
 
+@pytest.mark.parametrize("apart", [1e-3, 1e-6, 1e-9, 1e-12])
+def test_time_constants_may_be_close(apart):
+    """Neither does what arrives lose digits, nor what is there."""
+    names = "tau_rise_ex", "tau_decay_ex", "tau_rise_in", "tau_decay_in"
+    taus = dict(zip(names, 5.0 * (1.0 + apart * np.arange(1, 5)), strict=True))
+    net = es.Network()
+    net.add("cell", 1, es.DoubleExpLIF(tau_m=5.0, C_m=1.0, **taus), I_ex=1.0, I_in=-0.5, g_ex=0.3, g_in=-0.2)
+    core = es.Simulation(net)._engine.populations[0]
+    after, here = core.state[0].copy(), core.state.copy()
+    sums = _core.Sums(core, 1)
+    sums.set_quanta(1.0, 1.0)
+    assert not sums.take(after, np.array([0.75, 0.25]), np.array([1.0, -1.0]), 1.0)[0]
+    for t, w in ((0.25, 1.0), (0.75, -1.0)):
+        core.evolve(here, np.zeros(1, np.int64), np.array([[0.0, t]]))
+        receive("DoubleExpLIF", core, here[0], w)
+    core.evolve(here, np.zeros(1, np.int64), np.array([[1.0, 0.0]]))
+    np.testing.assert_allclose(after[HEAD:], here[0, HEAD:], rtol=0, atol=1e-12)
+
+
 UNLIKE = dict(tau_decay_ex=5.0, tau_decay_in=5.0, tau_rise_ex=10.0, tau_rise_in=0.5)
 
 
@@ -847,7 +866,7 @@ UNLIKE = dict(tau_decay_ex=5.0, tau_decay_in=5.0, tau_rise_ex=10.0, tau_rise_in=
     (es.DoubleExpLIF(tau_m=20.0, C_m=1.0, **UNLIKE), dict(V_m=-56.0, g_ex=1.0, g_in=-1.0)),
 ])
 def test_currents_of_all_kinds_are_not_overlooked(model, state):
-    """Spike-triggered ones that excite, and such as rise more slowly than those they cancel: neither in the window nor after it."""
+    """Spike-triggered ones that excite, and such as rise more slowly than those they cancel: in the window or after it."""
     net = es.Network()
     cell = net.add("cell", 1, model, **state)
     sim = es.Simulation(net, executor="ordered")
