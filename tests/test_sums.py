@@ -863,7 +863,7 @@ UNLIKE = dict(tau_decay_ex=5.0, tau_decay_in=5.0, tau_rise_ex=10.0, tau_rise_in=
     (es.AdaptiveLIF(tau_m=20.0, C_m=1.0, tau_stc=1.0), dict(V_m=-55.5, I_stc=-3.0)),
     (es.AdaptiveLIF(tau_m=20.0, C_m=1.0, tau_stc=200.0), dict(V_m=-55.5, I_stc=-3.0)),
     (es.AdaptiveLIF(tau_m=20.0, C_m=1.0, tau_stc=200.0), dict(V_m=-70.0, I_stc=-5.0)),
-    (es.DoubleExpLIF(tau_m=20.0, C_m=1.0, **UNLIKE), dict(V_m=-56.0, g_ex=1.0, g_in=-1.0)),
+    (es.DoubleExpLIF(tau_m=20.0, C_m=1.0, **UNLIKE), dict(V_m=-56.0, g_ex=1.0, g_in=-2.0)),
 ])
 def test_currents_of_all_kinds_are_not_overlooked(model, state):
     """Spike-triggered ones that excite, and such as rise more slowly than those they cancel: in the window or after it."""
