@@ -64,6 +64,10 @@ cdef inline double certified_wait(double g, double a, Drive drive) noexcept nogi
         wait = max(wait, -d / drive.rate if a == 0.0 else log1p(-a * d / drive.rate) / a)
     return wait
 
+cdef inline double most_of(double J, double b, double K, double c) noexcept nogil:
+    """What two currents together never exceed: J of rate b, and K of rate c, which counts against J if it does not fade faster."""
+    return max(J + K, 0.0) if c <= b and J >= 0.0 else max(J, 0.0) + max(K, 0.0)
+
 # u' = -a u + J(t), and J never exceeds a steady drive and one that fades at a rate or faster. Then u' is at most J(0) - a u(0) while
 # u >= u(0), and u no higher than J(0)/a or u(0); and what fades adds no more to what there is without it than its integral, or what it
 # would if it did not fade: no square roots or logarithms (proof in docs/windows.md). Margins are many times the rounding.

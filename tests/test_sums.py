@@ -795,6 +795,16 @@ def test_neurons_side_by_side_spike_when_their_membranes_reach_threshold(model, 
         assert abs(rows[-1, HEAD] - c[-1]) < rounding or (free == spike and rows[-1, HEAD] >= c[-1])
 
 
+def with_first_spike(model, state):
+    """(row of a neuron, what sums its arrivals, when the ordered executor has its first spike if there are none)"""
+    net = es.Network()
+    cell = net.add("cell", 1, model, **state)
+    sim = es.Simulation(net, executor="ordered")
+    core = sim._engine.populations[0]
+    row = core.state[0].copy()
+    return row, _core.Sums(core, 1), sim.run(300.0).spikes(cell)[0][0]
+
+
 @pytest.mark.parametrize(("model", "state"), [
     *((es.LIF(tau_m=20.0, tau_syn_ex=ex, tau_syn_in=inh, C_m=1.0, I_e=0.9, t_ref=0.0), dict(I_ex=high, I_in=low))
       for ex, inh in ((2.0, 10.0), (10.0, 2.0), (5.0, 5.0))
@@ -809,14 +819,8 @@ def test_neurons_side_by_side_spike_when_their_membranes_reach_threshold(model, 
 ])
 def test_a_spike_after_inhibition_has_faded_is_found_side_by_side(model, state):
     """The first spike, as the ordered executor has it."""
-    net = es.Network()
-    cell = net.add("cell", 1, model, **state)
-    sim = es.Simulation(net, executor="ordered")
-    core = sim._engine.populations[0]
-    row = core.state[0].copy()
-    truth = sim.run(300.0).spikes(cell)[0][0]
+    row, sums, truth = with_first_spike(model, state)
     assert truth > 2.0
-    sums = _core.Sums(core, 1)
     sums.set_quanta(1.0, 0.1)
     assert sums.search(row, 300.0)[0] == pytest.approx(truth, rel=1e-13)
     assert sums.search(row, truth - 1.0)[0] == -1.0
@@ -867,14 +871,8 @@ UNLIKE = dict(tau_decay_ex=5.0, tau_decay_in=5.0, tau_rise_ex=10.0, tau_rise_in=
 ])
 def test_currents_of_all_kinds_are_not_overlooked(model, state):
     """Spike-triggered ones that excite, and such as rise more slowly than those they cancel: in the window or after it."""
-    net = es.Network()
-    cell = net.add("cell", 1, model, **state)
-    sim = es.Simulation(net, executor="ordered")
-    core = sim._engine.populations[0]
-    row = core.state[0].copy()
-    truth = sim.run(50.0).spikes(cell)[0][0]
+    row, sums, truth = with_first_spike(model, state)
     assert 0.1 < truth < 5.0
-    sums = _core.Sums(core, 1)
     for length in (0.1, 0.5, 1.0):
         sums.set_quanta(1.0, length)
         fails, respite = sums.take(row.copy(), np.zeros(0), np.zeros(0), length)

@@ -108,11 +108,9 @@ cdef class AdaptivePopulation(Population):
     cdef double respite(self, const Neuron *n, const double *q) noexcept nogil:
         cdef const AdaptiveState *s = <const AdaptiveState *> n
         cdef const AdaptiveCoef *p = <const AdaptiveCoef *> q
-        cdef double most = max(s.I_ex, 0.0) + max(s.I_in, 0.0), slowest = min(p.b_ex, p.b_in)
+        cdef double most = most_of(s.I_ex, p.b_ex, s.I_in, p.b_in), slowest = min(p.b_ex, p.b_in)
         if self.mode == EDGE or not isfinite(s.I_ex + s.I_in + s.I_stc):
             return 0.0
-        if p.b_in <= p.b_ex and s.I_ex >= 0.0:
-            most = max(s.I_ex + s.I_in, 0.0)
         if s.I_stc < 0.0:
             most, slowest = most - s.I_stc, min(slowest, p.b_stc)
         return certain_respite(p.k * most, slowest, p.k * s.I_e, s.u, p.a, p.c + min(s.h, 0.0))

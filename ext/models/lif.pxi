@@ -102,12 +102,9 @@ cdef class LIFPopulation(Population):
     cdef double respite(self, const Neuron *n, const double *q) noexcept nogil:
         cdef const LIFState *s = <const LIFState *> n
         cdef const LIFCoef *p = <const LIFCoef *> q
-        cdef double most = max(s.I_ex, 0.0) + max(s.I_in, 0.0)
         if self.mode == EDGE or not isfinite(s.I_ex + s.I_in):
             return 0.0
-        if p.b_in <= p.b_ex and s.I_ex >= 0.0:
-            most = max(s.I_ex + s.I_in, 0.0)
-        return certain_respite(p.k * most, min(p.b_ex, p.b_in), p.k * s.I_e, s.u, p.a, p.c)
+        return certain_respite(p.k * most_of(s.I_ex, p.b_ex, s.I_in, p.b_in), min(p.b_ex, p.b_in), p.k * s.I_e, s.u, p.a, p.c)
 
     cdef const Kernel *kernel(self) noexcept nogil:
         return &lif_kernel if self.mode != EDGE else NULL

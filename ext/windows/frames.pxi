@@ -49,8 +49,7 @@ cdef void settle_all(Worker w, Sums s, Population p) noexcept nogil:
             s.looks[word] |= s.credited[word]
         if s.due[word] | s.looks[word]:
             settle_word(w, s, p, word, over, &lots, &window)
-    settle_lot(w, s, p, &lots.lot[1 - lots.filling], &window)
-    settle_lot(w, s, p, &lots.lot[lots.filling], &window)
+    take_both(w, s, p, &lots, &window)
     if over:
         frame.end += s.frame
     if watching:

@@ -47,8 +47,7 @@ cdef void step_all(Worker w, Sums s, Population p) noexcept nogil:
                 continue
             s.touched[word] = s.looks[word] = 0
             put_in_lots(w, s, p, word, drop_exact(w, s, word, bits), touched, &lots, &window)
-    step_lot(w, s, p, &lots.lot[1 - lots.filling], &window)
-    step_lot(w, s, p, &lots.lot[lots.filling], &window)
+    take_both(w, s, p, &lots, &window)
     if not s.dense:
         clear_sums(&s.pools[w.index], s.pools[w.index].sums, 2 * s.pools[w.index].n)
         s.pools[w.index].n = 1
@@ -91,6 +90,11 @@ cdef inline void take_lot(Worker w, Sums s, Population p, Lot *lot, const Window
         settle_lot(w, s, p, lot, window)
     else:
         step_lot(w, s, p, lot, window)
+
+cdef inline void take_both(Worker w, Sums s, Population p, Lots *lots, const Window *window) noexcept nogil:
+    """Take those on that are left."""
+    take_lot(w, s, p, &lots.lot[1 - lots.filling], window)
+    take_lot(w, s, p, &lots.lot[lots.filling], window)
 
 # Where all neurons are taken through every window their states stand side by side in panels, and nothing is looked up. A neuron
 # leaves its panel for its row when it may spike, and comes back when it does not rest any more.
